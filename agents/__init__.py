@@ -1,0 +1,1 @@
+"""What listens, decides and speaks. Start at agents/pipeline.py."""

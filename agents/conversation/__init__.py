@@ -1,0 +1,1 @@
+"""Flow, context and responder."""

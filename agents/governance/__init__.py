@@ -1,0 +1,1 @@
+"""The governor: rules that every sentence and tool intent passes. Pure."""

@@ -1,0 +1,1 @@
+"""Ports of speech and language, and what to do when one fails."""

@@ -1,0 +1,1 @@
+"""Turn-taking: endpointing, barge-in, backchannel. Pure."""

@@ -1,0 +1,1 @@
+"""What people see: widget, desk and their consumers."""

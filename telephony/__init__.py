@@ -1,0 +1,1 @@
+"""Calls and media; knows nothing of AI."""

@@ -1,0 +1,1 @@
+"""The call: events, commands, state and its one owner, the session."""

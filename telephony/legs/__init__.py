@@ -1,0 +1,1 @@
+"""Legs: one attachment of a call to the outside, over one transport."""

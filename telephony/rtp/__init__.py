@@ -1,0 +1,1 @@
+"""RTP (RFC 3550) rules without I/O."""

@@ -1,0 +1,1 @@
+"""Media-stream dialects of carriers, without I/O."""

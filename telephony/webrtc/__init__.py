@@ -1,0 +1,1 @@
+"""WebRTC: aiortc behind one version-checked adapter."""

@@ -1,0 +1,1 @@
+"""The wiring: settings, processes, adapters of the ports."""
