@@ -1,0 +1,104 @@
+"""The state of a call: nothing but the fold of its log (`telephony.call.machine.evolve`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from telephony.call.events import AgentRef, Role, Transport
+from telephony.call.ids import AGENT, CallId, LegId, TurnId, UserName, UtteranceId
+
+
+class Phase(StrEnum):
+    """Where a call is in its life."""
+
+    NEW = "new"
+    RINGING = "ringing"
+    ACTIVE = "active"
+    RECONNECTING = "reconnecting"
+    HELD = "held"
+    ENDED = "ended"
+
+
+class LegPhase(StrEnum):
+    """Where a leg is in its life."""
+
+    ADDED = "added"
+    CONNECTED = "connected"
+    LOST = "lost"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One attachment to the call."""
+
+    id: LegId
+    role: Role
+    transport: Transport
+    phase: LegPhase = LegPhase.ADDED
+    codec: str = ""
+    who: UserName | None = None
+    listening: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One contribution to the conversation as it was heard: what the agent's context is made of.
+
+    `heard` None: an agent utterance still playing. `text`: what was meant to be said; equal to `heard` for people.
+    """
+
+    role: Role
+    text: str
+    heard: str | None
+    start_s: float
+    end_s: float | None
+    turn: TurnId | None = None
+    utterance: UtteranceId | None = None
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What was said and what is known; the agent's context is read from here."""
+
+    said: tuple[Said, ...] = ()
+    step: str | None = None
+    slots: Mapping[str, str] = field(default_factory=dict)
+    turn: TurnId = TurnId(0)
+    misunderstood: int = 0
+    person_requested: str | None = None
+    brief: str = ""
+    barge_ins: int = 0
+    last_answer_ms: float | None = None
+    attached_worker: str | None = None
+    agent_failed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallState:
+    """A call at one position (`seq`) of its log."""
+
+    id: CallId
+    seq: int = 0
+    phase: Phase = Phase.NEW
+    direction: str = "inbound"
+    transport: Transport = "loopback"
+    called: str = ""
+    caller: str = ""
+    agent: AgentRef | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    legs: Mapping[LegId, Leg] = field(default_factory=dict)
+    floor: LegId | None = AGENT
+    controller: UserName | None = None
+    started_us: int = 0
+    answered_us: int | None = None
+    ended_us: int | None = None
+    end_cause: str | None = None
+    conversation: Conversation = field(default_factory=Conversation)
+
+    @property
+    def agent_has_floor(self) -> bool:
+        return self.floor == AGENT
