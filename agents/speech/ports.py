@@ -8,10 +8,10 @@ Errors: the tree of `agents.speech.errors`.
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Literal, Protocol
 
-FRAME_SECONDS: Final = 0.02
-RATES_HZ: Final = (8_000, 16_000, 24_000)
+FRAME_SECONDS = 0.02
+RATES_HZ = (8_000, 16_000, 24_000)
 
 
 @dataclass(frozen=True, slots=True)
