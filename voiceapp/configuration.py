@@ -1,0 +1,186 @@
+"""All settings of the product: `VOICEAPP_*` environment variables with defaults that work on one machine.
+
+Django-free, because the media node and the agent worker read it too. `docs/configuration.md` lists the same table; a
+test holds the two together. Every value is checked when it is read: a wrong one stops the start and says which.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+REPOSITORY: Final = Path(__file__).resolve().parent.parent
+
+
+class ConfigurationError(Exception):
+    """A variable has a value we cannot use; the text names the variable and what it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host and a port to listen on."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class PortRange:
+    """An inclusive range of UDP ports."""
+
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
+
+
+def _address(text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise ValueError("an address such as 127.0.0.1:8000")
+    return Address(host.strip("[]"), int(port))
+
+
+def _ports(text: str) -> PortRange:
+    first, _, last = text.partition("-")
+    if not (first.isdigit() and last.isdigit()) or not 1024 <= int(first) <= int(last) <= 65535:
+        raise ValueError("a range such as 16384-16447, within 1024-65535")
+    return PortRange(int(first), int(last))
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise ValueError("a whole number from 1 up")
+    return int(text)
+
+
+def _switch(text: str) -> bool:
+    if text not in {"0", "1"}:
+        raise ValueError("0 or 1")
+    return text == "1"
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word for word in text.replace(",", " ").split() if word)
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One environment variable: how it is read, its default (as text) and what it is for."""
+
+    name: str
+    default: str
+    read: Callable[[str], Any]
+    purpose: str
+
+
+VARIABLES: Final[tuple[Variable, ...]] = (
+    Variable("VOICEAPP_HTTP", "127.0.0.1:8000", _address, "Where pages and WebSockets are served."),
+    Variable("VOICEAPP_SIP", "127.0.0.1:5060", _address, "Where SIP is received, UDP and TCP; `0.0.0.0:5060` opens it to the network."),
+    Variable("VOICEAPP_SIP_ALLOW", "127.0.0.0/8", _words, "Networks whose SIP is answered, in CIDR notation; all others get no reply."),
+    Variable("VOICEAPP_PUBLIC_ADDRESS", "", str, "Address written into SIP and SDP when it differs from the one bound (NAT, 0.0.0.0)."),
+    Variable("VOICEAPP_RTP_PORTS", "16384-16447", _ports, "UDP ports for RTP; a few ports carry many calls."),
+    Variable("VOICEAPP_WEBRTC_ADDRESSES", "", _words, "Host candidates offered to browsers; empty: all addresses of this machine."),
+    Variable("VOICEAPP_ICE_SERVERS", "", _words, "STUN and TURN URLs given to browsers and used by the node; none unless set."),
+    Variable("VOICEAPP_DATA", "var", Path, "Folder of database, spool, sockets and secrets; relative to the clone."),
+    Variable("VOICEAPP_DATABASE_URL", "", str, "`postgresql://…` for several machines; empty: SQLite in the data folder."),
+    Variable("VOICEAPP_REDIS_URL", "", str, "Broker for Celery; empty: tasks run in-process."),
+    Variable("VOICEAPP_SECRET_KEY", "", str, "Secret of sessions and tokens; empty: made once and kept in the data folder."),
+    Variable("VOICEAPP_HOSTS", "", _words, "Extra host names pages are served under."),
+    Variable("VOICEAPP_MEDIA_NODES", "1", _count, "Media nodes on this machine; a crash takes only the calls of one."),
+    Variable("VOICEAPP_AGENT_WORKERS", "1", _count, "Agent worker processes."),
+    Variable("VOICEAPP_STT_PROCESSES", "2", _count, "Embedded speech recognisers per worker."),
+    Variable("VOICEAPP_MAX_CALLS", "200", _count, "Calls a media node accepts; more get 503 with Retry-After."),
+    Variable("VOICEAPP_ENGINES", "embedded", str, "Speech parts: `embedded`, or `fake` (zero delay, for benchmarks)."),
+    Variable("VOICEAPP_LLM_URL", "", str, "Base URL of an OpenAI-compatible endpoint; empty: the flow answers by itself."),
+    Variable("VOICEAPP_LLM_KEY", "", str, "Key for that endpoint."),
+    Variable("VOICEAPP_LLM_MODEL", "", str, "Model name for that endpoint."),
+    Variable("VOICEAPP_RESUME_S", "30", _count, "Seconds a dropped browser call waits for its caller."),
+    Variable("VOICEAPP_DEBUG", "0", _switch, "Django's debug pages; never on a machine others can reach."),
+    Variable("VOICEAPP_LOG_LEVEL", "INFO", str, "DEBUG, INFO, WARNING or ERROR."),
+    Variable("VOICEAPP_LOG_PII", "0", _switch, "Personal data in logs; for a private test machine only."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The values in force, one attribute per variable (lower case, without the prefix)."""
+
+    http: Address
+    sip: Address
+    sip_allow: tuple[str, ...]
+    public_address: str
+    rtp_ports: PortRange
+    webrtc_addresses: tuple[str, ...]
+    ice_servers: tuple[str, ...]
+    data: Path
+    database_url: str
+    redis_url: str
+    secret_key: str
+    hosts: tuple[str, ...]
+    media_nodes: int
+    agent_workers: int
+    stt_processes: int
+    max_calls: int
+    engines: str
+    llm_url: str
+    llm_key: str
+    llm_model: str
+    resume_s: int
+    debug: bool
+    log_level: str
+    log_pii: bool
+
+    @property
+    def database(self) -> Path:
+        return self.data / "db.sqlite3"
+
+    @property
+    def spool(self) -> Path:
+        return self.data / "spool"
+
+    @property
+    def run(self) -> Path:
+        """Unix sockets and process ids."""
+        return self.data / "run"
+
+    @property
+    def snapshot(self) -> Path:
+        """Last configuration that was published, for a node that starts while the database is away."""
+        return self.data / "snapshot.json"
+
+    @property
+    def data_key(self) -> Path:
+        """Key that encrypts speech and personal data at rest."""
+        return self.data / "secrets" / "data.key"
+
+
+def load(environment: Mapping[str, str] | None = None) -> Configuration:
+    """Reads the environment. Raises: ConfigurationError naming the variable and what it takes."""
+    source = os.environ if environment is None else environment
+    values: dict[str, Any] = {}
+    for variable in VARIABLES:
+        text = source.get(variable.name, "") or variable.default
+        try:
+            value = variable.read(text)
+        except ValueError as error:
+            message = f"{variable.name}={text!r} cannot be used: it takes {error}."
+            raise ConfigurationError(message) from error
+        values[variable.name.removeprefix("VOICEAPP_").lower()] = value
+    data = values["data"]
+    values["data"] = data if data.is_absolute() else REPOSITORY / data
+    known = {variable.name for variable in VARIABLES}
+    unknown = sorted(name for name in source if name.startswith("VOICEAPP_") and name not in known)
+    unknown = [name for name in unknown if not name.startswith("VOICEAPP_TEST_")]
+    if unknown:
+        raise ConfigurationError(
+            f"{', '.join(unknown)}: no such setting; docs/configuration.md lists all."
+        )
+    return Configuration(**values)
