@@ -1,1 +1,37 @@
-"""SIP (RFC 3261) without I/O; sockets live in transport alone."""
+"""SIP (RFC 3261) without I/O; sockets live in `transport` alone.
+
+One `SipEngine` serves all calls of a node. Bytes, flows and `now` (monotonic seconds) go in; datagrams,
+events and the next deadline come out. Bodies are `bytes`; headers are `(name, value)` pairs of `str`.
+
+    engine.SipEngine(settings: EngineSettings, ids: Ids)       ids.TokenIds(os.urandom) for real calls
+      .receive(data, flow, now)    one datagram, or one message framed by `stream.StreamFramer`
+      .timer(now) / .next_timer() -> float | None              .failed(flow, now)  send error, connection lost
+      .to_send() -> list[(Flow, bytes)] / .events() -> list[SipEvent]            both drain
+      .invite(target, *, from_, flow, sdp, now, to=None, headers=()) -> OutgoingSession
+      .options(target, *, from_, flow, now) -> str             id that comes back in `OptionsAnswered`
+      .draining: bool, .retry_after: int                       503 for OPTIONS and new INVITEs while true
+      .counters: Counter[str]                                  refusals and drops by reason
+    session.Session        call_id, flow, phase, request (the INVITE), local, remote: NameAddr
+      .bye(now, *, reason="", headers=())                      from every phase: BYE, CANCEL or 603; idempotent
+      .reinvite(sdp, now)                                      -> ReinviteAnswered | ReinviteRejected; 491 is retried
+      .accept_reinvite(sdp, now) / .reject_reinvite(status, now, *, headers=())
+    session.IncomingSession(Session)
+      .ring(now, *, status=180, sdp=None, headers=())          180 or 183; with SDP: early media
+      .answer(sdp, now, *, headers=())                         200; without an offer in the INVITE, `sdp` is ours
+      .reject(status, now, *, reason="", headers=())
+    session.OutgoingSession(Session)
+      .cancel(now, *, reason="")                               .ack(sdp, now) only if we invited without SDP
+    events: IncomingInvite(session, sdp | None)                answer or reject it; 100 was sent already
+      InviteAcked(session, sdp | None)                         sdp: the answer to our late offer
+      ReinviteReceived(session, sdp | None)                    accept or reject it; None asks for our offer
+      ReinviteAcked(session, sdp | None), ReinviteAnswered(session, sdp | None), ReinviteRejected(session, status, reason)
+      Provisional(session, status, reason, sdp | None), Answered(session, sdp | None)
+      OptionsAnswered(id, status)                              status 408: no answer, 503: transport failed
+      Terminated(session, cause: Cause)                        exactly one per session, and its last event:
+        Cause(kind, status, reason); kind: `EndKind` LOCAL REMOTE CANCELLED REJECTED TIMEOUT TRANSPORT
+    message.Request: method, uri, from_, to, call_id, cseq, body, headers.first(name) / .all(name)
+    errors.CAUSES, errors.SipStateError                        a verb that the phase does not allow raises the latter
+    transport.SipTransport(engine, on_event, settings: TransportSettings)
+      await .start() / await .close()    .flush()              call flush() after using a session verb
+      .now() -> float                    .flow(transport, host, port) -> Flow     for `engine.invite`
+"""
