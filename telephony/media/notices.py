@@ -1,0 +1,157 @@
+"""What the plane tells the asyncio side; `at` is the plane's monotonic clock in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from telephony.media.handles import SlotHandle, VoiceHandle
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """Stage 1 onset. `at`: arrival of the frame that decided it; `at_samples`: its place in the slot's audio, at the
+    slot's rate. `ducked`: the guarded voice was ducked in this sub-tick."""
+
+    slot: SlotHandle
+    at: float
+    at_samples: int
+    ducked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStopped:
+    """Told 80 ms after the last frame that was loud enough; `last_voiced_at` is the end of that frame, by level and
+    not by the detector's hang-over, `last_voiced_samples` the same in the slot's audio."""
+
+    slot: SlotHandle
+    at: float
+    last_voiced_at: float
+    last_voiced_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Digit:
+    """One key press by RFC 4733. The digit is personal data."""
+
+    slot: SlotHandle
+    digit: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Latched:
+    """The slot's audio comes from this address from now on. The address is personal data."""
+
+    slot: SlotHandle
+    source: tuple[str, int]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class MediaLost:
+    """No RTP for `silent_for` seconds, not on hold: told once per silence. The session decides."""
+
+    slot: SlotHandle
+    silent_for: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """`frames` 20 ms frames of received audio were missing in a row (more than 60 ms)."""
+
+    slot: SlotHandle
+    frames: int
+    at: float
+
+
+class PlayoutState(StrEnum):
+    """Where an utterance stands."""
+
+    PLAYING = "playing"
+    DONE = "done"
+    FLUSHED = "flushed"
+
+
+@dataclass(frozen=True, slots=True)
+class PlayoutProgress:
+    """`samples_sent` of `utterance` left, at the voice's rate: each 100 ms, and once at its end or flush."""
+
+    voice: VoiceHandle
+    utterance: str
+    samples_sent: int
+    state: PlayoutState
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlayoutRefused:
+    """A chunk was dropped whole: more than 30 s would be queued, or its utterance was closed or flushed."""
+
+    voice: VoiceHandle
+    utterance: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Peaks of the last 200 ms of many slots, in dBFS (-96 = silence). Lossy. Arrays of one length."""
+
+    slots: NDArray[np.int64]
+    received_dbfs: NDArray[np.float32]
+    sent_dbfs: NDArray[np.float32]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Each 5 s: counts since the last one. `loss`: share 0..1. `mos`: G.107 E-model estimate, 1..4.5.
+    `round_trip_ms` is None before the peer's first RTCP report that refers to one of ours."""
+
+    slot: SlotHandle
+    received: int
+    lost: int
+    late: int
+    concealed: int
+    loss: float
+    jitter_ms: float
+    round_trip_ms: float | None
+    mos: float
+    at: float
+
+
+class Garbling(StrEnum):
+    """How received audio is wrong."""
+
+    WRONG_LAW = "wrong_law"
+    LINEAR_PCM = "linear_pcm"
+    CONSTANT = "constant"
+    BAD_PACKETS = "bad_packets"
+
+
+@dataclass(frozen=True, slots=True)
+class AudioGarbled:
+    """What arrives is not what was negotiated; never repaired silently."""
+
+    slot: SlotHandle
+    kind: Garbling
+    at: float
+
+
+Notice = (
+    SpeechStarted
+    | SpeechStopped
+    | Digit
+    | Latched
+    | MediaLost
+    | Gap
+    | PlayoutProgress
+    | PlayoutRefused
+    | Levels
+    | Quality
+    | AudioGarbled
+)
