@@ -1,0 +1,225 @@
+"""Our peer against stock aiortc, over real sockets on loopback; and the private names it needs."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import AudioStreamTrack
+
+from telephony.webrtc import peer as peer_module
+from telephony.webrtc.errors import OfferRefusedError, WebRtcUnavailableError
+from telephony.webrtc.peer import PeerSettings, PeerState, WebRtcPeer, unavailable_reason
+
+ALERT = bytes.fromhex("15fefd0000000000000000000702023200000000")[:20]
+CLIENT_HELLO = bytes.fromhex("16fefd0000000000000000003a0100002e000000000000002efefd") + bytes(60)
+JUNK = bytes(range(200, 256)) * 3
+
+
+class LoopScheduler:
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def wall_us(self) -> int:
+        return time.time_ns() // 1000
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(seconds, callback)
+
+
+class Heard:
+    """What the peer told us."""
+
+    def __init__(self) -> None:
+        self.packets: list[bytes] = []
+        self.states: list[PeerState] = []
+        self.reasons: list[str] = []
+        self.changed = asyncio.Event()
+
+    def rtp(self, packet: bytes) -> None:
+        self.packets.append(packet)
+        self.changed.set()
+
+    def state(self, state: PeerState, reason: str) -> None:
+        self.states.append(state)
+        self.reasons.append(reason)
+        self.changed.set()
+
+    async def until(self, condition: Callable[[], bool], seconds: float = 8.0) -> None:
+        async with asyncio.timeout(seconds):
+            while not condition():
+                self.changed.clear()
+                await self.changed.wait()
+
+
+@asynccontextmanager
+async def a_peer(**settings: Any):
+    tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=name)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    heard = Heard()
+    values = {"addresses": ("127.0.0.1",), **settings}
+    peer = WebRtcPeer(
+        PeerSettings(**values), LoopScheduler(), spawn, on_rtp=heard.rtp, on_state=heard.state
+    )
+    try:
+        yield peer, heard
+    finally:
+        await peer.close()
+        if tasks:
+            await asyncio.wait(tasks, timeout=3)
+
+
+@asynccontextmanager
+async def a_caller(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("aioice.ice.get_host_addresses", lambda **_: ["127.0.0.1"])
+    caller = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    caller.addTrack(AudioStreamTrack())
+    try:
+        yield caller
+    finally:
+        await caller.close()
+
+
+async def call(caller: RTCPeerConnection, peer: WebRtcPeer) -> None:
+    await caller.setLocalDescription(await caller.createOffer())
+    answer = await peer.accept(caller.localDescription.sdp)
+    await caller.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+
+
+async def test_an_installed_version_has_all_private_names() -> None:
+    unavailable_reason.cache_clear()
+    assert unavailable_reason() is None
+
+
+async def test_an_unknown_version_turns_browser_calls_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peer_module, "version", lambda name: "99.0")
+    unavailable_reason.cache_clear()
+    reason = unavailable_reason()
+    assert "99.0" in (reason or "")
+    with pytest.raises(WebRtcUnavailableError):
+        async with a_peer():
+            pass
+    monkeypatch.undo()
+    unavailable_reason.cache_clear()
+
+
+async def test_a_stock_caller_connects_and_its_packets_arrive(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with a_peer() as (peer, heard), a_caller(monkeypatch) as caller:
+        await call(caller, peer)
+        await heard.until(lambda: len(heard.packets) >= 10)
+
+        assert heard.states == [PeerState.CONNECTING, PeerState.CONNECTED]
+        assert {p[1] & 0x7F for p in heard.packets} == {peer.remote.payload_type}
+
+
+async def test_what_we_send_is_heard_by_a_stock_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with a_peer() as (peer, heard), a_caller(monkeypatch) as caller:
+        await call(caller, peer)
+        await heard.until(lambda: peer.state is PeerState.CONNECTED)
+        number = peer.remote.payload_type
+        for n in range(8):
+            header = struct.pack("!BBHII", 0x80, number, 1000 + n, 960 * n, 77)
+            assert peer.send_rtp(header + b"\xfc\xff\xfe")  # an Opus frame of silence
+        track = caller.getReceivers()[0].track
+        async with asyncio.timeout(5):
+            frame = await track.recv()
+
+        assert frame.samples == 960
+
+
+async def test_two_of_our_own_peers_connect(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with a_peer() as (one, heard_one), a_peer() as (two, heard_two):
+        one.take_answer(await two.accept(await one.offer()))
+        await heard_one.until(lambda: one.state is PeerState.CONNECTED)
+        await heard_two.until(lambda: two.state is PeerState.CONNECTED)
+        one.send_rtp(struct.pack("!BBHII", 0x80, 111, 1, 960, 5) + b"hello")
+        await heard_two.until(lambda: bool(heard_two.packets))
+
+        assert heard_two.packets[0].endswith(b"hello")
+
+
+async def test_a_caller_that_closes_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with a_peer() as (peer, heard):
+        async with a_caller(monkeypatch) as caller:
+            await call(caller, peer)
+            await heard.until(lambda: peer.state is PeerState.CONNECTED)
+        await heard.until(lambda: peer.state is PeerState.CLOSED)
+
+    assert heard.states.count(PeerState.CLOSED) == 1
+
+
+async def test_a_caller_that_falls_silent_is_disconnected_and_may_come_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with a_peer(silence=0.4) as (one, heard), a_peer() as (two, heard_two):
+        two.take_answer(await one.accept(await two.offer()))
+        await heard.until(lambda: one.state is PeerState.CONNECTED)
+        await heard_two.until(lambda: two.state is PeerState.CONNECTED)
+        await heard.until(lambda: one.state is PeerState.DISCONNECTED)
+        two.send_rtp(struct.pack("!BBHII", 0x80, 111, 1, 960, 5) + b"again")
+        await heard.until(lambda: one.state is PeerState.CONNECTED)
+
+
+async def test_a_call_that_never_connects_frees_everything() -> None:
+    async with a_peer(connect_timeout=0.3) as (peer, heard), a_peer() as (absent, _):
+        await peer.accept(await absent.offer())
+        await heard.until(lambda: peer.state is PeerState.CLOSED)
+
+        assert heard.reasons[-1] == "not connected in time"
+        assert not peer.send_rtp(bytes(20))
+
+
+@pytest.mark.parametrize(
+    "datagram", [ALERT, CLIENT_HELLO, JUNK, b""], ids=["alert", "hello", "junk", "empty"]
+)
+async def test_strangers_cannot_stop_a_call_from_connecting(
+    datagram: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_peer() as (peer, heard), a_caller(monkeypatch) as caller:
+        await caller.setLocalDescription(await caller.createOffer())
+        answer = await peer.accept(caller.localDescription.sdp)
+        port = int(answer.split("a=candidate:")[1].split()[5])
+        stranger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        stranger.setblocking(False)
+        loop = asyncio.get_running_loop()
+
+        spraying = True
+
+        def spray() -> None:
+            if spraying:
+                stranger.sendto(datagram, ("127.0.0.1", port))
+                loop.call_later(0.002, spray)
+
+        spray()
+        try:
+            await asyncio.sleep(0.05)
+            await caller.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+            await heard.until(lambda: len(heard.packets) >= 25)
+        finally:
+            spraying = False
+            await asyncio.sleep(0.01)
+            stranger.close()
+
+        assert peer.state is PeerState.CONNECTED
+        assert sum(peer.dropped().values()) > 20
+
+
+async def test_a_data_channel_is_refused() -> None:
+    async with a_peer() as (peer, _), a_peer() as (other, _):
+        sdp = await other.offer() + "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
+        with pytest.raises(OfferRefusedError):
+            await peer.accept(sdp)
