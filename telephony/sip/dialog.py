@@ -1,0 +1,98 @@
+"""Dialogs (RFC 3261 12): identifiers, route set, target, sequence numbers; where the next request goes."""
+
+from dataclasses import dataclass, replace
+
+from telephony.sip.flow import Flow
+from telephony.sip.headers import parse_name_addr
+from telephony.sip.message import HeaderPair, Request, Response
+from telephony.sip.uri import Uri, ip_literal, parse_uri
+
+DEFAULT_PORT = 5060
+
+
+@dataclass(slots=True)
+class Dialog:
+    """One dialog. `local` and `remote` are the From and To values we send, `routes` in the order we send them."""
+
+    call_id: str
+    local_tag: str
+    remote_tag: str
+    local: str
+    remote: str
+    target: str
+    routes: tuple[str, ...]
+    flow: Flow
+    local_cseq: int = 0
+    remote_cseq: int | None = None
+    behind_nat: bool = False
+
+    @classmethod
+    def from_invite(cls, request: Request, local_tag: str, flow: Flow) -> "Dialog":
+        """As UAS (RFC 3261 12.1.1). Without a Contact (RFC 2543 peers) the From URI is the target."""
+        target = request.contacts[0].uri if request.contacts else request.from_.uri
+        via = request.via
+        return cls(
+            call_id=request.call_id,
+            local_tag=local_tag,
+            remote_tag=request.from_.tag,
+            local=f"{request.headers.first('to')};tag={local_tag}",
+            remote=request.headers.first("from") or "",
+            target=str(target),
+            routes=request.record_routes,
+            flow=flow,
+            remote_cseq=request.cseq.number,
+            behind_nat=ip_literal(via.host) not in (None, flow.remote[0]),
+        )
+
+    @classmethod
+    def from_response(cls, request: Request, response: Response, flow: Flow) -> "Dialog":
+        """As UAC (RFC 3261 12.1.2)."""
+        target = response.contacts[0].uri if response.contacts else request.uri_text
+        return cls(
+            call_id=request.call_id,
+            local_tag=request.from_.tag,
+            remote_tag=response.to.tag,
+            local=request.headers.first("from") or "",
+            remote=response.headers.first("to") or "",
+            target=str(target),
+            routes=tuple(reversed(response.record_routes)),
+            flow=flow,
+            local_cseq=request.cseq.number,
+        )
+
+    def next_cseq(self) -> int:
+        self.local_cseq += 1
+        return self.local_cseq
+
+    def refresh_target(self, message: Request | Response) -> None:
+        """Take over the Contact of a target refresh (RFC 3261 12.2)."""
+        if message.contacts:
+            self.target = str(message.contacts[0].uri)
+
+    def routing(self) -> tuple[str, list[HeaderPair]]:
+        """Request-URI and Route headers (RFC 3261 12.2.1.1), strict routers included."""
+        if not self.routes:
+            return self.target, []
+        first = parse_name_addr(self.routes[0]).uri
+        if first.param("lr") is not None:
+            return self.target, [("Route", route) for route in self.routes]
+        rest = (*self.routes[1:], f"<{self.target}>")
+        return str(replace(first, headers="")), [("Route", route) for route in rest]
+
+    def next_flow(self) -> Flow:
+        """Where the next request goes; names are not resolved here, they keep the flow of the dialog."""
+        hop = parse_name_addr(self.routes[0]).uri if self.routes else parse_uri(self.target)
+        if self.flow.reliable or (self.behind_nat and not self.routes):
+            return self.flow  # RFC 5923: the connection they opened; NAT: only the mapping works
+        return flow_towards(hop, self.flow)
+
+
+def flow_towards(hop: Uri, base: Flow) -> Flow:
+    """The flow to an IP literal from the local side of `base`; `base` itself for a host name."""
+    address = ip_literal(hop.host)
+    if address is None:
+        return base
+    remote = (address, hop.port or DEFAULT_PORT)
+    if (hop.param("transport") or "").lower() == "tcp":
+        return Flow("tcp", base.local, remote)
+    return base if remote == base.remote else replace(base, remote=remote)

@@ -1,0 +1,238 @@
+"""Typed header values: name-addr, Via, CSeq, media types and numbers. Pure functions, one pass each.
+
+Each `parse_*` takes an unfolded value and raises `HeaderError` (or its sibling `UriError`).
+"""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Final
+
+from telephony.sip.errors import HeaderError
+from telephony.sip.flow import Flow
+from telephony.sip.uri import Params, Uri, parse_uri, split_host_port, write_params
+
+TOKEN: Final = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+", re.ASCII)
+_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_CSEQ: Final = re.compile(r"([0-9]{1,10})[ \t]+([A-Za-z0-9\-.!%*_+`'~]+)", re.ASCII)
+_NUMBER: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
+_SLASH: Final = re.compile(r"[ \t]*/[ \t]*")
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class NameAddr:
+    """A From, To, Contact or Route value; `display` is unquoted and safe to show."""
+
+    uri: Uri
+    display: str = ""
+    params: Params = ()
+
+    def param(self, name: str) -> str | None:
+        return find_param(self.params, name)
+
+    @property
+    def tag(self) -> str:
+        return find_param(self.params, "tag") or ""
+
+    def __str__(self) -> str:
+        shown = self.display.replace("\\", "\\\\").replace('"', '\\"')
+        name = f'"{shown}" ' if shown else ""
+        return f"{name}<{self.uri}>{write_params(self.params)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Via:
+    """One hop: `transport` upper case, `host` and `port` its sent-by."""
+
+    transport: str
+    host: str
+    port: int | None
+    params: Params = ()
+
+    @property
+    def branch(self) -> str:
+        return find_param(self.params, "branch") or ""
+
+    @property
+    def sent_by(self) -> str:
+        return self.host.lower() if self.port is None else f"{self.host.lower()}:{self.port}"
+
+    def __str__(self) -> str:
+        port = "" if self.port is None else f":{self.port}"
+        return f"SIP/2.0/{self.transport} {self.host}{port}{write_params(self.params)}"
+
+    def stamped(self, flow: Flow) -> "Via":
+        """With `received` and `rport` of the flow it came by (RFC 3261 18.2.1, RFC 3581 4)."""
+        address, port = flow.remote
+        asked = find_param(self.params, "rport") is not None
+        if not asked and self.host.strip("[]") == address:
+            return self
+        kept = tuple(p for p in self.params if p[0].lower() not in ("received", "rport"))
+        added: Params = (("received", address),)
+        if asked:
+            added = (*added, ("rport", str(port)))
+        return replace(self, params=kept + added)
+
+
+@dataclass(frozen=True, slots=True)
+class CSeq:
+    """Sequence number and method."""
+
+    number: int
+    method: str
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.method}"
+
+
+def find_param(params: Params, name: str) -> str | None:
+    """First value of a parameter by lower-case name; "" for one without value, None if absent."""
+    for key, value in params:
+        if key == name or key.lower() == name:
+            return value or ""
+    return None
+
+
+def split_commas(value: str) -> list[str]:
+    """The elements of a comma-separated header; commas in quotes and in <> do not count."""
+    if "," not in value:
+        return [value]
+    parts: list[str] = []
+    start = position = 0
+    while position < len(value):
+        char = value[position]
+        if char == ",":
+            parts.append(value[start:position].strip())
+            start = position + 1
+        elif char == '"':
+            position = _end_of_quoted(value, position) - 1
+        elif char == "<":
+            position = value.find(">", position)
+            if position < 0:
+                raise HeaderError("unclosed <")
+        position += 1
+    parts.append(value[start:].strip())
+    return parts
+
+
+def _end_of_quoted(text: str, start: int) -> int:
+    match = _QUOTED.match(text, start)
+    if match is None:
+        raise HeaderError("unclosed quote")
+    return match.end()
+
+
+def parse_params(text: str) -> Params:
+    """`;a=b;c;d="e;f"`, surrounding space allowed; an empty value (`;x=`) is tolerated, a nameless one is not."""
+    text = text.strip(" \t")
+    if not text:
+        return ()
+    if text[0] != ";":
+        raise HeaderError("text after the value")
+    parts = text[1:].split(";") if '"' not in text else _split_quoted(text[1:])
+    params: list[tuple[str, str | None]] = []
+    for part in parts:
+        name, equals, value = part.partition("=")
+        name = name.strip(" \t")
+        if not TOKEN.fullmatch(name):
+            raise HeaderError("bad parameter name")
+        params.append((name, value.strip(" \t") if equals else None))
+    return tuple(params)
+
+
+def _split_quoted(text: str) -> list[str]:
+    parts: list[str] = []
+    start = position = 0
+    while position < len(text):
+        if text[position] == '"':
+            position = _end_of_quoted(text, position)
+            continue
+        if text[position] == ";":
+            parts.append(text[start:position])
+            start = position + 1
+        position += 1
+    parts.append(text[start:])
+    return parts
+
+
+def parse_name_addr(value: str) -> NameAddr:
+    """A single name-addr or addr-spec with header parameters (RFC 3261 20.10, 20.20, 20.39)."""
+    display = ""
+    if value.startswith('"'):
+        end = _end_of_quoted(value, 0)
+        display, value = _unquote(value[:end]), value[end:].lstrip(" \t")
+        if not value.startswith("<"):
+            raise HeaderError("no <URI> after the display name")
+    opening = value.find("<")
+    if opening < 0:
+        return _parse_addr_spec(value)
+    if opening:
+        display = value[:opening].strip(" \t")
+        if "," in display or '"' in display or ">" in display:
+            raise HeaderError("display name needs quotes")
+        display = _printable(display)
+    closing = value.find(">", opening)
+    if closing < 0:
+        raise HeaderError("unclosed <")
+    return NameAddr(
+        parse_uri(value[opening + 1 : closing]), display, parse_params(value[closing + 1 :])
+    )
+
+
+def _parse_addr_spec(value: str) -> NameAddr:
+    # RFC 3261 20.10: without <>, parameters belong to the header, and neither "," nor "?" may occur.
+    before, at, after = value.partition("@")
+    address, semicolon, rest = (after if at else value).partition(";")
+    if "?" in address or "," in address:
+        raise HeaderError("URI needs < and >")
+    uri = parse_uri((before + at + address).rstrip(" \t"))
+    return NameAddr(uri, "", parse_params(semicolon + rest))
+
+
+def parse_name_addrs(value: str) -> list[NameAddr]:
+    """A comma-separated list such as Contact, Route, P-Asserted-Identity, Diversion or History-Info."""
+    return [parse_name_addr(part) for part in split_commas(value)]
+
+
+def _unquote(text: str) -> str:
+    return _printable(re.sub(r"\\(.)", r"\1", text[1:-1], flags=re.DOTALL))
+
+
+def _printable(text: str) -> str:
+    return _CONTROLS.sub("\ufffd", text)
+
+
+def parse_via(value: str) -> Via:
+    """One Via element: `SIP/2.0/UDP host:port;branch=...`; white space around slashes and colon is legal."""
+    hop, semicolon, params = value.partition(";")
+    words = hop.split()
+    if len(words) != 2 or not words[0].startswith("SIP/2.0/"):
+        words = _SLASH.sub("/", hop).split(None, 1)
+        if len(words) != 2:
+            raise HeaderError("bad Via")
+        words[1] = "".join(words[1].split()) if ":" in words[1] else words[1].strip()
+    name, version, transport = [*words[0].split("/", 2), "", ""][:3]
+    if name.upper() != "SIP" or version != "2.0" or not TOKEN.fullmatch(transport):
+        raise HeaderError("bad protocol in Via")
+    host, port = split_host_port(words[1])
+    return Via(transport.upper(), host, port, parse_params(semicolon + params))
+
+
+def parse_cseq(value: str) -> CSeq:
+    """Number below 2**31 (RFC 3261 8.1.1.5) and method."""
+    match = _CSEQ.fullmatch(value)
+    if match is None or int(match[1]) >= 2**31:
+        raise HeaderError("bad CSeq")
+    return CSeq(int(match[1]), match[2])
+
+
+def parse_number(value: str, highest: int) -> int:
+    """ASCII digits, at most `highest`."""
+    if not _NUMBER.fullmatch(value) or int(value) > highest:
+        raise HeaderError("bad number")
+    return int(value)
+
+
+def media_type(value: str) -> str:
+    """`type/subtype` in lower case, without parameters."""
+    return value.partition(";")[0].strip().lower().replace(" ", "")

@@ -1,0 +1,233 @@
+"""SIP messages as values: start line, raw header list, body; typed headers are read lazily and kept.
+
+Text is UTF-8 with surrogate escapes, so that each octet of a foreign header leaves as it came.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
+
+from telephony.sip import headers as values
+from telephony.sip.errors import HeaderError, SipSyntaxError, SipWriteError, reason_phrase
+from telephony.sip.flow import Flow
+from telephony.sip.headers import CSeq, NameAddr, Via
+from telephony.sip.uri import Uri, parse_uri
+
+HeaderPair = tuple[str, str]
+
+METHODS: Final = frozenset({
+    "INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "PRACK", "SUBSCRIBE", "NOTIFY",
+    "PUBLISH", "INFO", "REFER", "MESSAGE", "UPDATE",
+})  # fmt: skip
+
+_COMPACT: Final = {
+    "i": "call-id", "m": "contact", "e": "content-encoding", "l": "content-length",
+    "c": "content-type", "f": "from", "s": "subject", "k": "supported", "t": "to", "v": "via",
+    "o": "event", "r": "refer-to", "b": "referred-by", "x": "session-expires", "u": "allow-events",
+    "a": "accept-contact", "j": "reject-contact", "d": "request-disposition", "y": "identity",
+}  # fmt: skip
+# RFC 3261 25.1 allows NUL as a quoted-pair; echoed display names may hold one.
+_UNSAFE: Final = re.compile(r"[\r\n]|(?<!\\)\x00")
+
+
+def canonical_name(name: str) -> str:
+    """Lower case, compact forms written out (RFC 3261 7.3.3)."""
+    lower = name.lower()
+    return _COMPACT.get(lower, lower) if len(lower) == 1 else lower
+
+
+class Headers:
+    """An ordered, unchanging list of (name, value) as received; look-up ignores case and compact forms."""
+
+    __slots__ = ("_index", "items")
+
+    def __init__(self, items: Iterable[HeaderPair] = ()) -> None:
+        self.items: tuple[HeaderPair, ...] = tuple(items)
+        index: dict[str, list[str]] = {}
+        for name, value in self.items:
+            index.setdefault(canonical_name(name), []).append(value)
+        self._index = index
+
+    def first(self, name: str) -> str | None:
+        found = self._index.get(name.lower())
+        return found[0] if found else None
+
+    def all(self, name: str) -> list[str]:
+        return self._index.get(name.lower(), [])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Headers) and self.items == other.items
+
+    def __hash__(self) -> int:
+        return hash(self.items)
+
+    def __repr__(self) -> str:
+        return f"Headers({len(self.items)} values)"  # values are personal data
+
+
+@dataclass(frozen=True)
+class Message:
+    """What requests and responses share. Accessors raise `HeaderError` on a value the parser did not check."""
+
+    headers: Headers
+    body: bytes = field(default=b"", repr=False)
+
+    @cached_property
+    def via(self) -> Via:
+        return values.parse_via(values.split_commas(self._required("via"))[0])
+
+    @cached_property
+    def from_(self) -> NameAddr:
+        return values.parse_name_addr(self._required("from"))
+
+    @cached_property
+    def to(self) -> NameAddr:
+        return values.parse_name_addr(self._required("to"))
+
+    @cached_property
+    def call_id(self) -> str:
+        return self._required("call-id")
+
+    @cached_property
+    def cseq(self) -> CSeq:
+        return values.parse_cseq(self._required("cseq"))
+
+    @cached_property
+    def contacts(self) -> tuple[NameAddr, ...]:
+        """Contact addresses; empty for `Contact: *`."""
+        found = self.headers.all("contact")
+        if found == ["*"]:
+            return ()
+        return tuple(address for value in found for address in values.parse_name_addrs(value))
+
+    @cached_property
+    def record_routes(self) -> tuple[str, ...]:
+        """Record-Route elements as text, topmost first; each is known to be a name-addr."""
+        found = self.headers.all("record-route")
+        routes = tuple(part for value in found for part in values.split_commas(value))
+        for route in routes:
+            values.parse_name_addr(route)
+        return routes
+
+    def tokens(self, name: str) -> list[str]:
+        """Elements of a comma-separated token header such as Require or Accept."""
+        return [
+            part.strip()
+            for value in self.headers.all(name)
+            for part in value.split(",")
+            if part.strip()
+        ]
+
+    def name_addrs(self, name: str) -> list[NameAddr]:
+        """Elements of an optional name-addr header (P-Asserted-Identity, Diversion, ...); bad ones are left out."""
+        found: list[NameAddr] = []
+        for value in self.headers.all(name):
+            try:
+                found.extend(values.parse_name_addrs(value))
+            except SipSyntaxError:
+                continue
+        return found
+
+    def _required(self, name: str) -> str:
+        value = self.headers.first(name)
+        if value is None:
+            raise HeaderError(f"no {name.title()}")
+        return value
+
+
+@dataclass(frozen=True)
+class Request(Message):
+    """A request; `uri_text` is the Request-URI as received."""
+
+    method: str = ""
+    uri_text: str = field(default="", repr=False)
+
+    @cached_property
+    def uri(self) -> Uri:
+        return parse_uri(self.uri_text)
+
+    @property
+    def start_line(self) -> str:
+        return f"{self.method} {self.uri_text} SIP/2.0"
+
+
+@dataclass(frozen=True)
+class Response(Message):
+    """A response."""
+
+    status: int = 0
+    reason: str = ""
+
+    @property
+    def start_line(self) -> str:
+        return f"SIP/2.0 {self.status} {self.reason}"
+
+
+def write(message: Request | Response) -> bytes:
+    """Octets for the wire.
+
+    Raises:
+        SipWriteError: CR, LF or NUL in the start line or in a header.
+    """
+    start = message.start_line
+    lines = [f"{name}: {value}" for name, value in message.headers.items]
+    if any(_UNSAFE.search(line) for line in (start, *lines)):
+        raise SipWriteError("CR, LF or NUL in a header value")
+    head = "\r\n".join((start, *lines))
+    return head.encode("utf-8", "surrogateescape") + b"\r\n\r\n" + message.body
+
+
+def make_response(
+    request: Request,
+    status: int,
+    flow: Flow,
+    *,
+    to_tag: str = "",
+    reason: str = "",
+    extra: Iterable[HeaderPair] = (),
+    content_type: str = "application/sdp",
+    body: bytes = b"",
+) -> Response:
+    """A response with the headers RFC 3261 8.2.6.2 copies from the request, its Via stamped for `flow`."""
+    items = echoed_headers(request.headers, flow, to_tag if status > 100 else "")
+    if request.method == "INVITE" and 100 < status < 300:
+        items += [("Record-Route", value) for value in request.headers.all("record-route")]
+    items += extra
+    items += body_headers(body, content_type)
+    return Response(Headers(items), body, status, reason or reason_phrase(status))
+
+
+def echoed_headers(received: Headers, flow: Flow, to_tag: str) -> list[HeaderPair]:
+    """Via, From, To, Call-ID and CSeq, as far as they are there; malformed ones are echoed as they came."""
+    items: list[HeaderPair] = []
+    for value in received.all("via"):
+        items.append(("Via", value if items else stamp_via(value, flow)))
+    for name, key in (("From", "from"), ("To", "to"), ("Call-ID", "call-id"), ("CSeq", "cseq")):
+        for text in received.all(key)[:1]:
+            tagged = key == "to" and to_tag and not _has_tag(text)
+            items.append((name, f"{text};tag={to_tag}" if tagged else text))
+    return items
+
+
+def _has_tag(value: str) -> bool:
+    try:
+        return bool(values.parse_name_addr(value).tag)
+    except SipSyntaxError:
+        return True  # what cannot be read is not added to
+
+
+def stamp_via(value: str, flow: Flow) -> str:
+    """The header value with `received` and `rport` in its first element, unchanged if it cannot be read."""
+    try:
+        first, *others = values.split_commas(value)
+        return ", ".join((str(values.parse_via(first).stamped(flow)), *others))
+    except SipSyntaxError:
+        return value
+
+
+def body_headers(body: bytes, content_type: str = "application/sdp") -> list[HeaderPair]:
+    """Content-Type, if there is a body, and Content-Length."""
+    length = ("Content-Length", str(len(body)))
+    return [("Content-Type", content_type), length] if body else [length]
