@@ -70,14 +70,14 @@ class RemoveLeg(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldCall(Command):
-    """The far end holds."""
+    """The caller holds."""
 
     leg: LegId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResumeCall(Command):
-    """The far end is back."""
+    """The caller is back."""
 
     leg: LegId
 
@@ -135,8 +135,26 @@ class FailAgent(Command):
 class Report(Command):
     """Facts of the conversation and of media, observed by the agent's pipeline or by a leg.
 
-    Admitted only while they make sense (`telephony.call.machine.REPORTABLE`): a fact about a leg that is gone, or
+    Admitted only while they make sense (`telephony.call.reports.REPORTABLE`): a fact about a leg that is gone, or
     an utterance of an agent that has lost the floor, is refused with a reason and counted.
     """
 
     events: tuple[CallEvent, ...]
+
+
+CallCommand = (
+    StartCall
+    | AddLeg
+    | ConnectLeg
+    | LoseLeg
+    | RemoveLeg
+    | HoldCall
+    | ResumeCall
+    | EndCall
+    | StartListening
+    | StopListening
+    | TakeFloor
+    | HandBack
+    | FailAgent
+    | Report
+)

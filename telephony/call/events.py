@@ -76,7 +76,7 @@ class LegRemoved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallHeld:
-    """The far end put us on hold (RFC 3264 8.4), or a supervisor did."""
+    """The caller put us on hold (RFC 3264 8.4)."""
 
     leg: LegId
 
@@ -115,10 +115,15 @@ class ListenStopped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FloorTaken:
-    """A supervisor speaks to the caller; the agent is silent and goes on transcribing."""
+    """A supervisor speaks to the caller; the agent is silent and goes on transcribing.
+
+    `taken_from`: the colleague who lost the floor by it, against `force_reason`.
+    """
 
     leg: LegId
     who: UserName
+    taken_from: UserName | None = None
+    force_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from telephony.call.events import AgentRef, Role, Transport
 from telephony.call.ids import AGENT, CallId, LegId, TurnId, UserName, UtteranceId
+
+_NO_TURN: Final = TurnId(0)
 
 
 class Phase(StrEnum):
@@ -67,7 +70,7 @@ class Conversation:
     said: tuple[Said, ...] = ()
     step: str | None = None
     slots: Mapping[str, str] = field(default_factory=dict)
-    turn: TurnId = TurnId(0)
+    turn: TurnId = _NO_TURN
     misunderstood: int = 0
     person_requested: str | None = None
     brief: str = ""

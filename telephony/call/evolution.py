@@ -1,0 +1,278 @@
+"""How the state follows the log: `evolve` folds one record, `replay` a whole log. Pure; decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from telephony.call.errors import BrokenLogError
+from telephony.call.events import (
+    AgentAttached,
+    AgentFailed,
+    BargedIn,
+    CallEnded,
+    CallEvent,
+    CallHeld,
+    CallResumed,
+    CallStarted,
+    FloorReturned,
+    FloorTaken,
+    LegAdded,
+    LegConnected,
+    LegLost,
+    LegRemoved,
+    ListenStarted,
+    ListenStopped,
+    Misunderstood,
+    PersonRequested,
+    Recorded,
+    SegmentHeard,
+    SlotFilled,
+    StepEntered,
+    TurnTimed,
+    UtteranceEnded,
+    UtteranceStarted,
+)
+from telephony.call.ids import AGENT, CALLER, LegId, TurnId
+from telephony.call.state import CallState, Leg, LegPhase, Phase, Said
+from telephony.call.transitions import LEG_PHASES, PHASES
+
+
+def evolve(state: CallState, record: Recorded) -> CallState:
+    """The state after the record. Raises: BrokenLogError if the record cannot follow the state."""
+    if record.call != state.id or record.seq != state.seq + 1:
+        raise BrokenLogError(f"record {record.seq} does not follow {state.seq}")
+    return replace(apply(state, record.event, record.at_us), seq=record.seq)
+
+
+def replay(records: Iterable[Recorded]) -> CallState:
+    """The state at the end of a log. Raises: BrokenLogError, also for an empty log."""
+    state: CallState | None = None
+    for record in records:
+        state = evolve(state or CallState(id=record.call), record)
+    if state is None:
+        raise BrokenLogError("the log is empty")
+    return state
+
+
+def apply(state: CallState, event: CallEvent, at_us: int) -> CallState:
+    """The state after the event, its position in the log aside. Raises: BrokenLogError."""
+    fold = _FOLDS.get(type(event))
+    return state if fold is None else fold(state, event, at_us)
+
+
+def _next_phase(state: CallState, event: CallEvent) -> Phase:
+    phase = PHASES.get((state.phase, type(event)))
+    if phase is None:
+        raise BrokenLogError(f"{type(event).__name__} cannot happen in phase {state.phase}")
+    return phase
+
+
+def _with_leg(state: CallState, leg: Leg) -> CallState:
+    return replace(state, legs={**state.legs, leg.id: leg})
+
+
+def _leg(state: CallState, leg_id: LegId) -> Leg:
+    leg = state.legs.get(leg_id)
+    if leg is None:
+        raise BrokenLogError("an event of a leg that was never added")
+    return leg
+
+
+def _moved(leg: Leg, event: CallEvent) -> LegPhase:
+    phase = LEG_PHASES.get((leg.phase, type(event)))
+    if phase is None:
+        raise BrokenLogError(f"{type(event).__name__} cannot happen to a leg that is {leg.phase}")
+    return phase
+
+
+def _converse(state: CallState, **changes: Any) -> CallState:
+    return replace(state, conversation=replace(state.conversation, **changes))
+
+
+# ---------------------------------------------------------------------------------------------- the call and its legs
+
+
+def _call_started(state: CallState, event: CallStarted, at_us: int) -> CallState:
+    return replace(
+        state,
+        phase=_next_phase(state, event),
+        direction=event.direction,
+        transport=event.transport,
+        called=event.called,
+        caller=event.caller,
+        agent=event.agent,
+        variables=dict(event.variables),
+        floor=AGENT if event.agent is not None else None,
+        started_us=at_us,
+    )
+
+
+def _leg_added(state: CallState, event: LegAdded, at_us: int) -> CallState:
+    return _with_leg(state, Leg(event.leg, event.role, event.transport, who=event.who))
+
+
+def _leg_connected(state: CallState, event: LegConnected, at_us: int) -> CallState:
+    leg = _leg(state, event.leg)
+    after = _with_leg(state, replace(leg, phase=_moved(leg, event), codec=event.codec))
+    if event.leg != CALLER:
+        return after
+    answered_us = at_us if state.answered_us is None else state.answered_us
+    return replace(after, phase=_next_phase(state, event), answered_us=answered_us)
+
+
+def _leg_lost(state: CallState, event: LegLost, at_us: int) -> CallState:
+    leg = _leg(state, event.leg)
+    after = _with_leg(state, replace(leg, phase=_moved(leg, event)))
+    return replace(after, phase=_next_phase(state, event)) if event.leg == CALLER else after
+
+
+def _leg_removed(state: CallState, event: LegRemoved, at_us: int) -> CallState:
+    leg = _leg(state, event.leg)
+    return _with_leg(state, replace(leg, phase=_moved(leg, event), listening=False))
+
+
+def _phase_changed(state: CallState, event: CallHeld | CallResumed, at_us: int) -> CallState:
+    return replace(state, phase=_next_phase(state, event))
+
+
+def _call_ended(state: CallState, event: CallEnded, at_us: int) -> CallState:
+    legs = {
+        name: replace(leg, phase=LegPhase.REMOVED, listening=False)
+        for name, leg in state.legs.items()
+    }
+    return replace(
+        state,
+        phase=_next_phase(state, event),
+        legs=legs,
+        floor=None,
+        controller=None,
+        ended_us=at_us,
+        end_cause=event.cause,
+    )
+
+
+# ------------------------------------------------------------------------------------------------ listening, the floor
+
+
+def _listen_changed(
+    state: CallState, event: ListenStarted | ListenStopped, at_us: int
+) -> CallState:
+    listening = isinstance(event, ListenStarted)
+    return _with_leg(state, replace(_leg(state, event.leg), listening=listening))
+
+
+def _floor_taken(state: CallState, event: FloorTaken, at_us: int) -> CallState:
+    after = _converse(state, brief="", person_requested=None)
+    return replace(after, floor=event.leg, controller=event.who)
+
+
+def _floor_returned(state: CallState, event: FloorReturned, at_us: int) -> CallState:
+    floor = AGENT if state.agent is not None else None
+    return replace(_converse(state, brief=event.brief), floor=floor, controller=None)
+
+
+# ---------------------------------------------------------------------------------------------------- the conversation
+
+
+def _agent_attached(state: CallState, event: AgentAttached, at_us: int) -> CallState:
+    # What a dead worker was saying has no proof of having been heard.
+    said = tuple(
+        replace(part, heard="", interrupted=True) if part.heard is None else part
+        for part in state.conversation.said
+    )
+    return _converse(state, attached_worker=event.worker, agent_failed=None, said=said)
+
+
+def _agent_failed(state: CallState, event: AgentFailed, at_us: int) -> CallState:
+    return _converse(state, attached_worker=None, agent_failed=event.reason)
+
+
+def _person_requested(state: CallState, event: PersonRequested, at_us: int) -> CallState:
+    return _converse(state, person_requested=event.reason)
+
+
+def _segment_heard(state: CallState, event: SegmentHeard, at_us: int) -> CallState:
+    said = Said(
+        event.role, event.text, event.text, event.start_s, event.end_s, turn=event.turn
+    )  # fmt: skip
+    talk = state.conversation
+    turn = max(talk.turn, event.turn or TurnId(0))
+    return _converse(state, said=(*talk.said, said), turn=turn)
+
+
+def _utterance_started(state: CallState, event: UtteranceStarted, at_us: int) -> CallState:
+    said = Said(
+        role="agent",
+        text=event.text,
+        heard=None,
+        start_s=event.start_s,
+        end_s=None,
+        turn=event.turn,
+        utterance=event.utterance,
+    )
+    return _converse(state, said=(*state.conversation.said, said))
+
+
+def _utterance_ended(state: CallState, event: UtteranceEnded, at_us: int) -> CallState:
+    def ended(part: Said) -> Said:
+        if part.utterance != event.utterance:
+            return part
+        return replace(
+            part, heard=event.heard, end_s=event.end_s, interrupted=not event.complete
+        )  # fmt: skip
+
+    return _converse(state, said=tuple(ended(part) for part in state.conversation.said))
+
+
+def _barged_in(state: CallState, event: BargedIn, at_us: int) -> CallState:
+    return _converse(state, barge_ins=state.conversation.barge_ins + 1)
+
+
+def _step_entered(state: CallState, event: StepEntered, at_us: int) -> CallState:
+    return _converse(state, step=event.step, misunderstood=0)
+
+
+def _slot_filled(state: CallState, event: SlotFilled, at_us: int) -> CallState:
+    slots = {name: value for name, value in state.conversation.slots.items() if name != event.name}
+    if event.value is not None:
+        slots[event.name] = event.value
+    return _converse(state, slots=slots, misunderstood=0)
+
+
+def _misunderstood(state: CallState, event: Misunderstood, at_us: int) -> CallState:
+    return _converse(state, misunderstood=event.times)
+
+
+def _turn_timed(state: CallState, event: TurnTimed, at_us: int) -> CallState:
+    answer_ms = event.first_packet_ms
+    return state if answer_ms is None else _converse(state, last_answer_ms=answer_ms)
+
+
+_FOLDS: Final[Mapping[type[CallEvent], Callable[[CallState, Any, int], CallState]]] = {
+    CallStarted: _call_started,
+    LegAdded: _leg_added,
+    LegConnected: _leg_connected,
+    LegLost: _leg_lost,
+    LegRemoved: _leg_removed,
+    CallHeld: _phase_changed,
+    CallResumed: _phase_changed,
+    CallEnded: _call_ended,
+    ListenStarted: _listen_changed,
+    ListenStopped: _listen_changed,
+    FloorTaken: _floor_taken,
+    FloorReturned: _floor_returned,
+    PersonRequested: _person_requested,
+    AgentAttached: _agent_attached,
+    AgentFailed: _agent_failed,
+    SegmentHeard: _segment_heard,
+    UtteranceStarted: _utterance_started,
+    UtteranceEnded: _utterance_ended,
+    BargedIn: _barged_in,
+    StepEntered: _step_entered,
+    SlotFilled: _slot_filled,
+    Misunderstood: _misunderstood,
+    TurnTimed: _turn_timed,
+}
+"""Events that are not here are facts for readers of the log only; they change nothing."""

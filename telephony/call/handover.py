@@ -1,0 +1,76 @@
+"""Who may speak to the caller and who listens: the rules of listen, take over and hand back. Pure."""
+
+from __future__ import annotations
+
+from telephony.call.commands import HandBack, StartListening, StopListening, TakeFloor
+from telephony.call.errors import FloorHeldError, IllegalTransitionError
+from telephony.call.events import (
+    CallEvent,
+    FloorReturned,
+    FloorTaken,
+    ListenStarted,
+    ListenStopped,
+)
+from telephony.call.ids import LegId, UserName
+from telephony.call.state import CallState, Leg, LegPhase
+
+Facts = tuple[CallEvent, ...]
+
+
+def start_listening(state: CallState, command: StartListening) -> Facts:
+    """The leg need not carry audio yet, so that the listening is on record before the first frame."""
+    leg = _own_leg(state, command.leg, command.who)
+    if leg.phase is LegPhase.REMOVED:
+        raise IllegalTransitionError("the leg has left")
+    return () if leg.listening else (ListenStarted(leg=leg.id, who=command.who),)
+
+
+def stop_listening(state: CallState, command: StopListening) -> Facts:
+    """Repeating it is harmless."""
+    leg = _own_leg(state, command.leg, command.who)
+    return floor_given_up(state, leg.id, "stopped_listening") + listening_over(leg)
+
+
+def take_floor(state: CallState, command: TakeFloor) -> Facts:
+    """One supervisor at a time; from a colleague only with a reason, which is recorded. Raises: FloorHeldError."""
+    leg = _own_leg(state, command.leg, command.who)
+    if leg.phase is not LegPhase.CONNECTED or not leg.listening:
+        raise IllegalTransitionError("take over needs a connected leg that listens")
+    if state.floor == leg.id:
+        return ()
+    holder = state.controller
+    colleague = holder if holder not in (None, command.who) else None
+    if colleague is not None and not command.force_reason:
+        raise FloorHeldError(colleague)
+    reason = command.force_reason if colleague is not None else ""
+    return (FloorTaken(leg=leg.id, who=command.who, taken_from=colleague, force_reason=reason),)
+
+
+def hand_back(state: CallState, command: HandBack) -> Facts:
+    """Raises: FloorHeldError if somebody else has the floor."""
+    if state.controller is None:
+        raise IllegalTransitionError("no supervisor has the floor")
+    if state.controller != command.who:
+        raise FloorHeldError(state.controller)
+    return (FloorReturned(who=command.who, reason="handed_back", brief=command.brief),)
+
+
+def floor_given_up(state: CallState, leg: LegId, reason: str) -> Facts:
+    """The floor goes back to the agent by itself when the leg that holds it goes away."""
+    if state.floor != leg:
+        return ()
+    return (FloorReturned(who=state.controller, reason=reason),)
+
+
+def listening_over(leg: Leg) -> Facts:
+    """The end of a listening that was going on."""
+    if not leg.listening or leg.who is None:
+        return ()
+    return (ListenStopped(leg=leg.id, who=leg.who),)
+
+
+def _own_leg(state: CallState, leg_id: LegId, who: UserName) -> Leg:
+    leg = state.legs.get(leg_id)
+    if leg is None or leg.role != "supervisor" or leg.who != who:
+        raise IllegalTransitionError("not a leg of this supervisor")
+    return leg

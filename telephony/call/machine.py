@@ -1,0 +1,207 @@
+"""What a command makes happen: `decide(state, command) -> events`. Pure; a refusal is a typed `CallError`.
+
+An empty answer means that what was asked for is so already: commands may be repeated. `evolve` is the other half of
+the machine; the tables are in `transitions`, the rules of the floor in `handover`, those of facts in `reports`.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from telephony.call.commands import (
+    AddLeg,
+    CallCommand,
+    ConnectLeg,
+    EndCall,
+    FailAgent,
+    HandBack,
+    HoldCall,
+    LoseLeg,
+    RemoveLeg,
+    Report,
+    ResumeCall,
+    StartCall,
+    StartListening,
+    StopListening,
+    TakeFloor,
+)
+from telephony.call.errors import CallGoneError, IllegalTransitionError
+from telephony.call.events import (
+    AgentFailed,
+    CallEnded,
+    CallEvent,
+    CallHeld,
+    CallResumed,
+    CallStarted,
+    LegAdded,
+    LegConnected,
+    LegLost,
+    LegRemoved,
+)
+from telephony.call.evolution import apply, evolve, replay
+from telephony.call.handover import (
+    floor_given_up,
+    hand_back,
+    listening_over,
+    start_listening,
+    stop_listening,
+    take_floor,
+)
+from telephony.call.ids import CALLER, LegId
+from telephony.call.reports import REPORTABLE, admit
+from telephony.call.state import CallState, Leg, LegPhase, Phase
+from telephony.call.transitions import ADMITTED
+
+__all__ = ["REPORTABLE", "decide", "evolve", "replay"]
+
+Facts = tuple[CallEvent, ...]
+
+
+def decide(state: CallState, command: CallCommand) -> Facts:
+    """The facts that follow from the command. Raises: IllegalTransitionError, FloorHeldError, CallGoneError."""
+    if state.phase not in ADMITTED[type(command)]:
+        if state.phase is Phase.ENDED:
+            raise CallGoneError(f"{type(command).__name__} after the end")
+        raise IllegalTransitionError(f"{type(command).__name__} in phase {state.phase}")
+    match command:
+        case StartCall() | EndCall() | HoldCall() | ResumeCall() | FailAgent():
+            return _decide_call(state, command)
+        case AddLeg() | ConnectLeg() | LoseLeg() | RemoveLeg():
+            return _decide_leg(state, command)
+        case StartListening() | StopListening() | TakeFloor() | HandBack():
+            return _decide_floor(state, command)
+        case Report():
+            return _reported(state, command)
+        case _:
+            assert_never(command)
+
+
+def _decide_call(
+    state: CallState, command: StartCall | EndCall | HoldCall | ResumeCall | FailAgent
+) -> Facts:
+    match command:
+        case StartCall():
+            return _start(command)
+        case EndCall():
+            if state.phase is Phase.ENDED:
+                return ()
+            return (CallEnded(cause=command.cause, by=command.by, who=command.who),)
+        case HoldCall():
+            _require_caller(command.leg)
+            return () if state.phase is Phase.HELD else (CallHeld(leg=CALLER),)
+        case ResumeCall():
+            _require_caller(command.leg)
+            return () if state.phase is Phase.ACTIVE else (CallResumed(leg=CALLER),)
+        case FailAgent():
+            if state.agent is None:
+                raise IllegalTransitionError("the call has no agent")
+            failed_before = state.conversation.agent_failed is not None
+            return () if failed_before else (AgentFailed(reason=command.reason),)
+        case _:
+            assert_never(command)
+
+
+def _decide_leg(state: CallState, command: AddLeg | ConnectLeg | LoseLeg | RemoveLeg) -> Facts:
+    match command:
+        case AddLeg():
+            return _add_leg(state, command)
+        case ConnectLeg():
+            return _connect_leg(_present_leg(state, command.leg), command)
+        case LoseLeg():
+            return _lose_leg(state, _present_leg(state, command.leg), command.reason)
+        case RemoveLeg():
+            return _remove_leg(state, command)
+        case _:
+            assert_never(command)
+
+
+def _decide_floor(
+    state: CallState, command: StartListening | StopListening | TakeFloor | HandBack
+) -> Facts:
+    match command:
+        case StartListening():
+            return start_listening(state, command)
+        case StopListening():
+            return stop_listening(state, command)
+        case TakeFloor():
+            return take_floor(state, command)
+        case HandBack():
+            return hand_back(state, command)
+        case _:
+            assert_never(command)
+
+
+def _start(command: StartCall) -> Facts:
+    return (
+        CallStarted(
+            direction=command.direction,
+            transport=command.transport,
+            called=command.called,
+            caller=command.caller,
+            agent=command.agent,
+            variables=dict(command.variables),
+        ),
+        LegAdded(leg=CALLER, role="caller", transport=command.transport),
+    )
+
+
+def _add_leg(state: CallState, command: AddLeg) -> Facts:
+    if command.leg in state.legs:
+        raise IllegalTransitionError("a leg of this name was attached before")
+    if command.role in ("caller", "agent"):
+        raise IllegalTransitionError(f"a call has one {command.role}")
+    if command.role == "supervisor" and command.who is None:
+        raise IllegalTransitionError("a supervisor's leg without a name")
+    added = LegAdded(
+        leg=command.leg, role=command.role, transport=command.transport, who=command.who
+    )
+    return (added,)
+
+
+def _connect_leg(leg: Leg, command: ConnectLeg) -> Facts:
+    if leg.phase is LegPhase.CONNECTED and leg.codec == command.codec:
+        return ()
+    resumed = leg.phase is LegPhase.LOST
+    return (LegConnected(leg=leg.id, codec=command.codec, resumed=resumed),)
+
+
+def _lose_leg(state: CallState, leg: Leg, reason: str) -> Facts:
+    if leg.phase is LegPhase.LOST:
+        return ()
+    if leg.phase is LegPhase.ADDED:  # never carried audio: there is nothing to come back to
+        return _removal(state, leg, reason)
+    return (*floor_given_up(state, leg.id, "leg_lost"), LegLost(leg=leg.id, reason=reason))
+
+
+def _remove_leg(state: CallState, command: RemoveLeg) -> Facts:
+    leg = state.legs.get(command.leg)
+    if leg is None:
+        raise IllegalTransitionError("unknown leg")
+    return () if leg.phase is LegPhase.REMOVED else _removal(state, leg, command.reason)
+
+
+def _removal(state: CallState, leg: Leg, reason: str) -> Facts:
+    removed = LegRemoved(leg=leg.id, reason=reason)
+    if leg.id == CALLER:
+        return (removed, CallEnded(cause=reason, by="caller"))
+    return (*floor_given_up(state, leg.id, "leg_removed"), *listening_over(leg), removed)
+
+
+def _reported(state: CallState, command: Report) -> Facts:
+    """All or nothing; each fact is judged after those before it."""
+    for event in command.events:
+        admit(state, event)
+        state = apply(state, event, state.started_us)
+    return command.events
+
+
+def _present_leg(state: CallState, leg_id: LegId) -> Leg:
+    leg = state.legs.get(leg_id)
+    if leg is None or leg.phase is LegPhase.REMOVED:
+        raise IllegalTransitionError("no such leg, or it has left")
+    return leg
+
+
+def _require_caller(leg: LegId) -> None:
+    if leg != CALLER:
+        raise IllegalTransitionError("only the caller's leg holds and resumes")

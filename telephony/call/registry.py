@@ -1,0 +1,99 @@
+"""The calls of a node: admission, look-up, drain, and the end of all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+from telephony.call.commands import EndCall
+from telephony.call.errors import CallGoneError, NoCapacityError
+from telephony.call.ids import CallId
+from telephony.call.ports import CallAudio
+from telephony.call.serial import row
+from telephony.call.session import CallSession, SessionPorts
+from telephony.call.state import CallState
+from telephony.call.timers import TimerSet
+
+log = logging.getLogger(__name__)
+
+ENDED_KEPT_S: Final = 60.0
+"""An ended call stays in the list this long, so that a person sees how it ended."""
+
+
+class CallRegistry:
+    """Live calls by id, and calls that have just ended. For the loop's thread."""
+
+    def __init__(
+        self, ports: SessionPorts, *, max_calls: int, new_id: Callable[[], CallId]
+    ) -> None:
+        self._ports = ports
+        self._max_calls = max_calls
+        self._new_id = new_id
+        self._sessions: dict[CallId, CallSession] = {}
+        self._ended: dict[CallId, CallState] = {}
+        self._timers = TimerSet(ports.scheduler)
+        self.draining = False
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more call is taken: asked before anything is allocated for it."""
+        return not self.draining and len(self._sessions) < self._max_calls
+
+    def open(self, audio: CallAudio, call: CallId | None = None) -> CallSession:
+        """A running session without a call yet: attach the leg, join the agent, then `StartCall`.
+
+        Raises: NoCapacityError when the node is full or draining.
+        """
+        if not self.has_room:
+            raise NoCapacityError("draining" if self.draining else f"{len(self)} calls")
+        name = self._new_id() if call is None else call
+        session = CallSession(name, self._ports, audio, self._session_closed)
+        self._sessions[name] = session
+        session.start()
+        return session
+
+    def get(self, call: CallId) -> CallSession:
+        """Raises: CallGoneError."""
+        session = self._sessions.get(call)
+        if session is None:
+            raise CallGoneError("no such call here")
+        return session
+
+    def sessions(self) -> Sequence[CallSession]:
+        return tuple(self._sessions.values())
+
+    def rows(self) -> list[Mapping[str, Any]]:
+        """Live calls and those that ended within the last minute, as docs/wire.md has them."""
+        live = (session.state for session in self._sessions.values())
+        return [row(state, self._ports.node) for state in (*live, *self._ended.values())]
+
+    async def end_all(self, cause: str, deadline_s: float) -> None:
+        """Ends every call by the rules; those that have not closed by the deadline are cut off."""
+        self.draining = True
+        sessions = self.sessions()
+        for session in sessions:
+            session.post(EndCall(cause=cause, by="system"))
+        try:
+            async with asyncio.timeout(deadline_s):
+                for session in sessions:
+                    await session.wait_closed()
+        except TimeoutError:
+            late = self.sessions()
+            log.warning("calls_cut_off", extra={"calls": len(late)})
+            for session in late:
+                await session.abort()
+        self._timers.close()
+
+    def _session_closed(self, state: CallState) -> None:
+        self._sessions.pop(state.id, None)
+        self._ended[state.id] = state
+        self._timers.set(state.id, ENDED_KEPT_S, partial(self._forget, state.id))
+
+    def _forget(self, call: CallId) -> None:
+        del self._ended[call]
