@@ -72,7 +72,8 @@ class CallEventRow(models.Model):
     kind = models.CharField(max_length=32)
     at_us = models.BigIntegerField(help_text="Wall time, Unix microseconds.")
     actor = models.CharField(max_length=150)
-    idempotency_key = models.CharField(max_length=100, blank=True)
+    idempotency_key = models.CharField(max_length=200, blank=True)
+    version = models.PositiveSmallIntegerField(default=1, help_text="Of the event's schema.")
     body = EncryptedTextField()
 
     class Meta:
