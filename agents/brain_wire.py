@@ -1,0 +1,155 @@
+"""How brain messages and frames travel between media node and worker. Bytes in, values out; no I/O.
+
+A message is `u32 length of the rest | u32 length of the head | head, JSON | audio`, big-endian. The head holds the
+fields and `"m"`, the class name; audio is the field `pcm`, if there is one. Frames of calls travel in datagrams of
+their own: `VAF1 | u16 samples per frame | u16 rows`, then the columns of `Frames`, little-endian.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.brain import FromWorker, ToWorker
+
+LARGEST_MESSAGE: Final = 4 << 20
+AUDIO_ROW_LIMIT_BYTES: Final = 60_000
+_LENGTHS: Final = struct.Struct("!II")
+_FRAMES: Final = struct.Struct("!4sHH")
+_MAGIC: Final = b"VAF1"
+
+
+class BrainMessageError(Exception):
+    """A peer sent something that is no message of ours; the text says what is wrong, never its content."""
+
+
+_MESSAGES: Final[Mapping[str, type]] = {
+    each.__name__: each for each in (*ToWorker.__args__, *FromWorker.__args__)
+}
+_PLAIN: Final[Mapping[str, tuple[type, ...]]] = {
+    "str": (str,),
+    "int": (int,),
+    "bool": (bool,),
+    "float": (int, float),
+    "Mapping[str, Any]": (dict,),
+}
+
+
+def encode(message: ToWorker | FromWorker) -> bytes:
+    """The message with its lengths."""
+    head: dict[str, Any] = {"m": type(message).__name__}
+    pcm = b""
+    for each in fields(message):
+        value = getattr(message, each.name)
+        if each.name == "pcm":
+            pcm = value
+        else:
+            head[each.name] = dict(value) if isinstance(value, Mapping) else value
+    text = json.dumps(head, separators=(",", ":")).encode()
+    return _LENGTHS.pack(4 + len(text) + len(pcm), len(text)) + text + pcm
+
+
+class Decoder:
+    """Messages from a byte stream, whatever the pieces it comes in."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[ToWorker | FromWorker | BrainMessageError]:
+        """Whole messages; a bad one within intact lengths comes out as an error and the next follows.
+
+        Raises: BrainMessageError when the lengths themselves cannot be: the stream is lost.
+        """
+        self._buffer += data
+        while len(self._buffer) >= _LENGTHS.size:
+            length, head = _LENGTHS.unpack_from(self._buffer)
+            if not 4 <= length <= LARGEST_MESSAGE or head > length - 4:
+                raise BrainMessageError("impossible length of a message")
+            if len(self._buffer) < 4 + length:
+                return
+            body = bytes(self._buffer[_LENGTHS.size : 4 + length])
+            del self._buffer[: 4 + length]
+            try:
+                yield _message(body[:head], body[head:])
+            except BrainMessageError as error:
+                yield error
+
+
+def _message(head: bytes, pcm: bytes) -> ToWorker | FromWorker:
+    try:
+        values = json.loads(head)
+    except (ValueError, RecursionError) as error:
+        raise BrainMessageError("the head is no JSON") from error
+    kind = _MESSAGES.get(values.pop("m", "")) if isinstance(values, dict) else None
+    if kind is None:
+        raise BrainMessageError("unknown message")
+    known = {each.name: each for each in fields(kind)}
+    if "pcm" in known:
+        if len(pcm) % 2:
+            raise BrainMessageError("audio of an odd length")
+        values["pcm"] = pcm
+    for name, value in values.items():
+        if name not in known or (name != "pcm" and not _fits(value, str(known[name].type))):
+            raise BrainMessageError(f"{kind.__name__}: a field is unknown or of the wrong type")
+    try:
+        made: ToWorker | FromWorker = kind(**values)
+    except TypeError as error:
+        raise BrainMessageError(f"{kind.__name__}: a field is missing") from error
+    return made
+
+
+def _fits(value: Any, annotation: str) -> bool:
+    if isinstance(value, bool) and annotation != "bool":
+        return False
+    return isinstance(value, _PLAIN[annotation])
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """20 ms frames of several taps at one rate; row i of each array belongs together.
+
+    `taps` (n,) int64, `numbers` (n,) int64 frame numbers, `speech` (n,) bool, `pcm` (n, rate_hz // 50) int16.
+    """
+
+    rate_hz: int
+    taps: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+    speech: NDArray[np.bool_]
+    pcm: NDArray[np.int16]
+
+
+def encode_frames(frames: Frames) -> Iterator[bytes]:
+    """Datagrams of at most `AUDIO_ROW_LIMIT_BYTES`, each for itself."""
+    width = frames.rate_hz // 50
+    rows = max(1, AUDIO_ROW_LIMIT_BYTES // (17 + 2 * width))
+    for start in range(0, len(frames.taps), rows):
+        part = slice(start, start + rows)
+        yield b"".join(
+            (
+                _FRAMES.pack(_MAGIC, frames.rate_hz // 50, len(frames.taps[part])),
+                frames.taps[part].astype("<i8").tobytes(),
+                frames.numbers[part].astype("<i8").tobytes(),
+                frames.speech[part].astype("u1").tobytes(),
+                frames.pcm[part].astype("<i2", copy=False).tobytes(),
+            )
+        )
+
+
+def decode_frames(datagram: bytes) -> Frames:
+    """Raises: BrainMessageError."""
+    if len(datagram) < _FRAMES.size:
+        raise BrainMessageError("a datagram is too short")
+    magic, width, count = _FRAMES.unpack_from(datagram)
+    if magic != _MAGIC or len(datagram) != _FRAMES.size + count * (17 + 2 * width):
+        raise BrainMessageError("a datagram is no batch of frames")
+    taps = np.frombuffer(datagram, "<i8", count, _FRAMES.size)
+    numbers = np.frombuffer(datagram, "<i8", count, _FRAMES.size + 8 * count)
+    speech = np.frombuffer(datagram, "u1", count, _FRAMES.size + 16 * count) != 0
+    pcm = np.frombuffer(datagram, "<i2", count * width, _FRAMES.size + 17 * count)
+    return Frames(width * 50, taps, numbers, speech, pcm.reshape(count, width))
