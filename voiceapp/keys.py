@@ -8,9 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-from voiceapp.configuration import Configuration, load
+from voiceapp.configuration import Configuration
 
 SESSION_KEY_BYTES: Final = 64
 """More than the 50 characters that `check --deploy` asks for."""
@@ -41,11 +39,6 @@ def keep_session_key(configuration: Configuration) -> None:
             session_key_file(configuration),
             lambda: secrets.token_urlsafe(SESSION_KEY_BYTES).encode(),
         )
-
-
-def data_key() -> bytes:
-    """The 32 bytes that encrypt speech and personal data at rest; made at first use."""
-    return keep_secret(load().data_key, lambda: AESGCM.generate_key(256))
 
 
 def keep_secret(path: Path, make: Callable[[], bytes]) -> bytes:

@@ -168,7 +168,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 LOGGING = logging_configuration(level=CONFIGURATION.log_level, personal_data=CONFIGURATION.log_pii)
 
 # Ports of the Django applications, bound here because they may not import what stands above them.
-DATA_KEY = "voiceapp.keys.data_key"
+DATA_KEYRING = "voiceapp.adapters.encryption.Keyring"
+DATA_KEY_FILE = CONFIGURATION.data_key
 SNAPSHOT_FILE = CONFIGURATION.snapshot
 TELEPHONY_AGENTS = "agents.selectors.published_versions"
 NODE_COMMANDS = "voiceapp.adapters.node_commands.request_every_node"

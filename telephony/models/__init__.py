@@ -9,7 +9,6 @@ from telephony.models.calls import (
     RejectedEvent,
     ShipperPosition,
 )
-from telephony.models.fields import UndecipherableError
 from telephony.models.routing import Number, Route, WidgetKey, origin_problem
 
 __all__ = [
@@ -23,7 +22,6 @@ __all__ = [
     "RejectedEvent",
     "Route",
     "ShipperPosition",
-    "UndecipherableError",
     "WidgetKey",
     "origin_problem",
 ]

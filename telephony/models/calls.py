@@ -113,6 +113,9 @@ class ShipperPosition(models.Model):
     """How far a node's spool has been copied: written in the transaction that copies."""
 
     node = models.CharField(max_length=32, primary_key=True)
+    spool = models.CharField(
+        max_length=32, blank=True, help_text="Which file: a new one counts from 1 again."
+    )
     position = models.BigIntegerField(default=0)
 
     def __str__(self) -> str:
@@ -123,6 +126,7 @@ class RejectedEvent(models.Model):
     """A spool row that could not be taken: kept for a person, never dropped silently."""
 
     node = models.CharField(max_length=32)
+    spool = models.CharField(max_length=32, blank=True)
     position = models.BigIntegerField()
     call = models.CharField(max_length=CALL_ID_LENGTH, blank=True)
     seq = models.PositiveIntegerField(null=True)
@@ -133,7 +137,9 @@ class RejectedEvent(models.Model):
     class Meta:
         ordering = ("-at",)
         constraints = (
-            models.UniqueConstraint(fields=("node", "position"), name="one_rejection_per_row"),
+            models.UniqueConstraint(
+                fields=("node", "spool", "position"), name="one_rejection_per_row"
+            ),
         )
 
     def __str__(self) -> str:

@@ -3,52 +3,34 @@
 from __future__ import annotations
 
 import base64
-import secrets
+import binascii
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 from django.db import models
 from django.utils.module_loading import import_string
 
-SCHEME: Final = "a1:"
-"""AES-256-GCM, 12 random bytes, then ciphertext and tag, base64. A new scheme gets a new mark."""
-NONCE_BYTES: Final = 12
+from telephony.call.errors import BrokenLogError
 
 
-class UndecipherableError(Exception):
-    """The text was encrypted with another key, or was altered."""
+class Keyring(Protocol):
+    """Closes and opens texts; bound in the settings (`DATA_KEYRING`)."""
+
+    def encrypt(self, plain: bytes, context: str) -> bytes: ...
+
+    def decrypt(self, box: bytes, context: str) -> bytes: ...
 
 
 @cache
-def _cipher(source: str) -> AESGCM:
-    """`source`: dotted path of the function that gives the 32 bytes of the installation's data key."""
-    return AESGCM(import_string(source)())
+def _keyring(adapter: str, path: Path) -> Keyring:
+    keyring: Keyring = import_string(adapter).load(path)
+    return keyring
 
 
-def seal(text: str) -> str:
-    """The text, encrypted; an empty one stays empty."""
-    if not text:
-        return ""
-    nonce = secrets.token_bytes(NONCE_BYTES)
-    cipher = _cipher(settings.DATA_KEY)
-    return SCHEME + base64.b64encode(nonce + cipher.encrypt(nonce, text.encode(), None)).decode()
-
-
-def unseal(sealed: str) -> str:
-    """Raises: UndecipherableError."""
-    if not sealed:
-        return ""
-    if not sealed.startswith(SCHEME):
-        raise UndecipherableError("The column does not hold an encrypted text.")
-    blob = base64.b64decode(sealed.removeprefix(SCHEME))
-    try:
-        cipher = _cipher(settings.DATA_KEY)
-        return cipher.decrypt(blob[:NONCE_BYTES], blob[NONCE_BYTES:], None).decode()
-    except InvalidTag as error:
-        raise UndecipherableError("The text was encrypted with another key.") from error
+def _installed_keyring() -> Keyring:
+    return _keyring(settings.DATA_KEYRING, settings.DATA_KEY_FILE)
 
 
 if TYPE_CHECKING:
@@ -58,12 +40,28 @@ else:
 
 
 class EncryptedTextField(_Text):
-    """Text that the database never sees. It cannot be searched or sorted."""
+    """Text that the database never sees. It cannot be searched or sorted.
+
+    Reading raises `BrokenLogError` if the text was altered or its key is not here.
+    """
+
+    @property
+    def _context(self) -> str:
+        return f"{self.model._meta.label_lower}.{self.name}"
 
     def get_prep_value(self, value: Any) -> Any:
-        return None if value is None else seal(str(value))
+        if not value:
+            return value
+        box = _installed_keyring().encrypt(str(value).encode(), self._context)
+        return base64.b64encode(box).decode()
 
     def from_db_value(
         self, value: str | None, expression: object, connection: object
     ) -> str | None:
-        return None if value is None else unseal(value)
+        if not value:
+            return value
+        try:
+            box = base64.b64decode(value, validate=True)
+        except binascii.Error as error:
+            raise BrokenLogError(f"{self._context} does not hold an encrypted text") from error
+        return _installed_keyring().decrypt(box, self._context).decode()

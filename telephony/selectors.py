@@ -1,0 +1,148 @@
+"""Reads of the telephony tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from telephony.call.errors import CallGoneError
+from telephony.call.events import Recorded
+from telephony.call.evolution import replay
+from telephony.call.ids import CallId
+from telephony.call.serial import event_from_json, row
+from telephony.call.state import CallState
+from telephony.models import (
+    AuditEvent,
+    CallEventRow,
+    CallRecord,
+    CallSummary,
+    Outbox,
+    Route,
+    ShipperPosition,
+    WidgetKey,
+)
+
+VISIBLE_END: Final = 2
+"""Characters of a number that stay readable when it is masked."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweringAgent:
+    """An agent as telephony knows it. `version`: the published one; None if callers cannot have it yet."""
+
+    slug: str
+    name: str
+    version: int | None
+
+
+def answering_agents() -> Mapping[str, AnsweringAgent]:
+    """By slug; who they are is the business of whoever is bound in the settings."""
+    agents: Mapping[str, AnsweringAgent] = import_string(settings.TELEPHONY_AGENTS)()
+    return agents
+
+
+def snapshot_routing() -> dict[str, list[dict[str, Any]]]:
+    """`routes` and `widgets` of the snapshot (docs/wire.md): what is enabled and can be answered."""
+    agents = answering_agents()
+
+    def answer(slug: str) -> dict[str, Any] | None:
+        agent = agents.get(slug)
+        if agent is None or agent.version is None:
+            return None
+        return {"agent": agent.slug, "version": agent.version}
+
+    routes = [
+        {"number": route.number.dialled} | chosen
+        for route in Route.objects.filter(enabled=True).select_related("number")
+        if (chosen := answer(route.agent))
+    ]
+    widgets = [
+        {"key": key.key} | chosen | {"origins": list(key.origins)}
+        for key in WidgetKey.objects.filter(enabled=True)
+        if key.origins and (chosen := answer(key.agent))
+    ]
+    return {"routes": routes, "widgets": widgets}
+
+
+def origins_of_widget(key: str) -> tuple[str, ...]:
+    """Origins a key works on; empty for a key that is unknown or off: one answer for both."""
+    found = WidgetKey.objects.filter(key=key, enabled=True).first()
+    return tuple(found.origins) if found else ()
+
+
+def recorded(rows: Iterable[CallEventRow]) -> list[Recorded]:
+    """Rows as records. Raises: UnknownEventError."""
+    return [
+        Recorded(
+            call=CallId(row.record_id),
+            seq=row.seq,
+            at_us=row.at_us,
+            event=event_from_json(row.kind, row.event, row.version),
+            actor=row.actor,
+            idempotency_key=row.idempotency_key or None,
+        )
+        for row in rows
+    ]
+
+
+def log_of_call(call: str, since: int = 0) -> list[Recorded]:
+    """The call's events after `since`, in order. Raises: CallGoneError for an unknown call."""
+    if not CallRecord.objects.filter(pk=call).exists():
+        raise CallGoneError(f"no call {call}")
+    return recorded(CallEventRow.objects.filter(record_id=call, seq__gt=since).order_by("seq"))
+
+
+def state_of_call(call: str) -> CallState:
+    """The fold of the call's log. Raises: CallGoneError."""
+    return replay(log_of_call(call))
+
+
+def known_state_of_call(call: str) -> CallState | None:
+    """The fold of what has arrived so far; None if nothing has."""
+    rows = list(CallEventRow.objects.filter(record_id=call).order_by("seq"))
+    return replay(recorded(rows)) if rows else None
+
+
+def row_of_call(call: str) -> dict[str, Any]:
+    """What a list shows of the call (docs/wire.md). Raises: CallGoneError."""
+    state = state_of_call(call)
+    return row(state, CallRecord.objects.values_list("node", flat=True).get(pk=call))
+
+
+def recent_calls(*, live: bool = False, limit: int = 50) -> list[CallRecord]:
+    """Newest first."""
+    calls = CallRecord.objects.order_by("-started_at")
+    return list((calls.filter(ended_at=None) if live else calls)[:limit])
+
+
+def summary_of_call(call: str) -> CallSummary | None:
+    """None until it is written."""
+    return CallSummary.objects.filter(record_id=call).first()
+
+
+def audit_of(subject: str) -> list[AuditEvent]:
+    """Who did what to this call, agent or setting; newest first."""
+    return list(AuditEvent.objects.filter(object=subject))
+
+
+def shipped_position(node: str, spool: str) -> int:
+    """How far this spool of the node is in the database; 0 for a new one."""
+    found = ShipperPosition.objects.filter(node=node, spool=spool).first()
+    return found.position if found else 0
+
+
+def due_outbox(now: datetime, limit: int = 20) -> list[Outbox]:
+    """Tasks to hand out, oldest first."""
+    return list(Outbox.objects.filter(done_at=None, next_at__lte=now).order_by("id")[:limit])
+
+
+def masked(number: str) -> str:
+    """The number for people without `view_pii`: its kind and end, not who it is."""
+    if not number:
+        return ""
+    return f"···{number[-VISIBLE_END:]}" if len(number) > 2 * VISIBLE_END else "···"

@@ -1,0 +1,43 @@
+"""Writes of numbers, routes and widget keys. What they publish is heard by whoever answers calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from django.db import transaction
+from django.dispatch import Signal
+
+from telephony.models import Number, Route, WidgetKey
+
+routing_changed: Final = Signal()
+"""Sent after the commit of a change that callers should notice."""
+
+
+def announce_routing() -> None:
+    """Tells, once the change is committed, that routes or widget keys are different now."""
+    transaction.on_commit(lambda: routing_changed.send(sender=None))
+
+
+@transaction.atomic
+def route_number(*, dialled: str, label: str, agent: str) -> Route:
+    """The number, answered by the agent. Idempotent: what people changed since then stays."""
+    number, _ = Number.objects.get_or_create(dialled=dialled, defaults={"label": label})
+    route, made = Route.objects.get_or_create(number=number, defaults={"agent": agent})
+    if made:
+        announce_routing()
+    return route
+
+
+@transaction.atomic
+def allow_widget(*, key: str, label: str, agent: str, origins: Sequence[str]) -> WidgetKey:
+    """The key with at least these origins. Idempotent. Raises: ValidationError for a bad origin."""
+    widget, _ = WidgetKey.objects.get_or_create(
+        key=key, defaults={"label": label, "agent": agent, "origins": list(origins)}
+    )
+    missing = [origin for origin in origins if origin not in widget.origins]
+    if missing:
+        widget.origins = [*widget.origins, *missing]
+        widget.save(update_fields=["origins"])
+    announce_routing()
+    return widget
