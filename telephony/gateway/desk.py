@@ -1,0 +1,105 @@
+"""The desk: supervisors listen by a WebRTC leg of their own, take the floor with it, and give it back.
+
+Who may do what was checked by the web process; here only what the call's state allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from telephony.call.commands import (
+    AddLeg,
+    CallCommand,
+    EndCall,
+    HandBack,
+    RemoveLeg,
+    StartListening,
+    TakeFloor,
+)
+from telephony.call.errors import CallError, IllegalTransitionError, RequestError
+from telephony.call.ids import LegId, UserName
+from telephony.gateway.switchboard import LiveCall, Switchboard
+from telephony.legs.webrtc_leg import WebRtcLeg
+from telephony.media.errors import MediaError
+from telephony.webrtc.errors import WebRtcError
+
+
+class DeskGateway:
+    """The requests `desk.*` (docs/wire.md). `new_leg_id`: names are never used twice in a call."""
+
+    def __init__(
+        self,
+        board: Switchboard,
+        make_leg: Callable[[LegId], WebRtcLeg],
+        new_leg_id: Callable[[], LegId],
+    ) -> None:
+        self._board = board
+        self._make_leg = make_leg
+        self._new_leg_id = new_leg_id
+
+    async def listen(self, call: str, who: str, sdp: str, key: str) -> tuple[LegId, str]:
+        """The leg and its answer. Listening twice replaces the connection of the first."""
+        live, user = self._board.find(call), UserName(who)
+        held = self._leg_of(live, user)
+        leg = live.supervisors[held] if held is not None else self._make_leg(self._new_leg_id())
+        try:
+            answer = await leg.take_offer(sdp)
+        except (WebRtcError, MediaError) as error:
+            code = error.code if isinstance(error, WebRtcError) else "busy"
+            raise RequestError(code, error.user_message) from error
+        if held is None:
+            await self._add(live, leg, user)
+        await live.session.submit(StartListening(actor=who, id=key, leg=leg.id, who=user))
+        return leg.id, answer
+
+    async def _add(self, live: LiveCall, leg: WebRtcLeg, user: UserName) -> None:
+        live.session.attach_leg(leg.id, leg)
+        leg.bind(live.session, live.media)
+        live.supervisors[leg.id] = leg
+        add = AddLeg(actor=user, leg=leg.id, role="supervisor", transport="webrtc", who=user)
+        try:
+            await live.session.submit(add)
+        except CallError:
+            leg.close("refused")
+            del live.supervisors[leg.id]
+            raise
+
+    async def stop(self, call: str, who: str, key: str) -> int:
+        """The leg leaves; if it holds the floor, the floor returns to the agent first."""
+        live = self._board.find(call)
+        leg = self._leg_of(live, UserName(who))
+        if leg is None:
+            return live.session.state.seq
+        seq = await live.session.submit(RemoveLeg(actor=who, id=key, leg=leg, reason="stopped"))
+        live.supervisors.pop(leg, None)
+        return seq
+
+    async def take(self, call: str, who: str, force_reason: str, key: str) -> int:
+        live, user = self._board.find(call), UserName(who)
+        leg = self._leg_of(live, user)
+        if leg is None:
+            raise IllegalTransitionError("listen first")
+        command = TakeFloor(actor=who, id=key, leg=leg, who=user, force_reason=force_reason)
+        return await live.session.submit(command)
+
+    async def give_back(self, call: str, who: str, brief: str, key: str) -> int:
+        return await self._submit(call, HandBack(actor=who, id=key, who=UserName(who), brief=brief))
+
+    async def end(self, call: str, who: str, key: str) -> int:
+        command = EndCall(
+            actor=who, id=key, cause="ended_by_supervisor", by="supervisor", who=UserName(who)
+        )
+        return await self._submit(call, command)
+
+    async def _submit(self, call: str, command: CallCommand) -> int:
+        return await self._board.find(call).session.submit(command)
+
+    def _leg_of(self, live: LiveCall, user: UserName) -> LegId | None:
+        """The supervisor's leg that is still there; legs that have left are tidied away."""
+        for name in list(live.supervisors):
+            leg = live.session.state.legs.get(name)
+            if leg is None or leg.phase.value == "removed":
+                live.supervisors.pop(name).close("gone")
+            elif leg.who == user:
+                return name
+        return None

@@ -1,0 +1,236 @@
+"""The audio of one call over the media plane: edges to routes, the agent's ears and voice, notices to facts.
+
+The plane knows slots and voices; here they get the names of legs and the times of the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol, assert_never
+
+from telephony.call.commands import CallCommand, EndCall, Report
+from telephony.call.events import CallEvent, DigitReceived, MediaTroubled, QualityMeasured
+from telephony.call.ids import AGENT, CALLER, CallId, LegId, UtteranceId
+from telephony.call.ports import (
+    Clock,
+    DigitPressed,
+    MediaFact,
+    PlayoutMoved,
+    Route,
+    SpeechBegan,
+    SpeechPaused,
+    Tap,
+    VoiceVerb,
+)
+from telephony.legs.plane_port import Plane
+from telephony.media import commands, notices
+from telephony.media.handles import SlotHandle, SourceHandle, VoiceHandle
+
+MEDIA_LOST_END_S: Final = 40.0
+"""A phone that has sent no audio for the plane's limit and this long beyond it is gone without a BYE."""
+
+_VERBS: Final[Mapping[VoiceVerb, Callable[[VoiceHandle], commands.Command]]] = {
+    VoiceVerb.DUCK: commands.Duck,
+    VoiceVerb.PAUSE: commands.Pause,
+    VoiceVerb.RESUME: commands.Resume,
+    VoiceVerb.FLUSH: commands.Flush,
+}
+
+
+class Listener(Protocol):
+    """The call that owns this audio; `CallSession` in production."""
+
+    @property
+    def id(self) -> CallId: ...
+    def now_s(self) -> float: ...
+    def media(self, fact: MediaFact) -> None: ...
+    def post(self, command: CallCommand) -> None: ...
+    def set_timer(self, name: str, seconds: float | None, callback: Callable[[], None]) -> None: ...
+
+
+class CallMedia:
+    """`CallAudio` and `AgentMedia` of one call. The session is bound after it was made with this audio."""
+
+    def __init__(self, plane: Plane, clock: Clock, voice_rate_hz: int) -> None:
+        self._plane = plane
+        self._clock = clock
+        self._voice = plane.add_voice(voice_rate_hz)
+        self._voice_rate_hz = voice_rate_hz
+        self._slots: dict[LegId, SlotHandle] = {}
+        self._rates: dict[LegId, int] = {}
+        self._legs: dict[SlotHandle, LegId] = {}
+        self._routes: tuple[Route, ...] = ()
+        self._listened: set[LegId] = set()
+        self._silent: set[LegId] = set()
+        self._session: Listener | None = None
+
+    def bind(self, session: Listener) -> None:
+        """The call to which facts go; once, before audio flows."""
+        self._session = session
+
+    @property
+    def voice_handle(self) -> VoiceHandle:
+        return self._voice
+
+    @property
+    def slots(self) -> Mapping[LegId, SlotHandle]:
+        return self._slots
+
+    # ------------------------------------------------------------------------------- legs
+
+    def attach(self, leg: LegId, slot: SlotHandle, rate_hz: int) -> None:
+        """The leg's audio is on this slot from now on; edges that name the leg take effect."""
+        self._slots[leg] = slot
+        self._legs[slot] = leg
+        self._rates[leg] = rate_hz
+        self.route(self._routes, flush_agent=False)
+
+    def detach(self, leg: LegId) -> None:
+        """The slot is given back to the plane. Idempotent."""
+        slot = self._slots.pop(leg, None)
+        if slot is not None:
+            del self._legs[slot]
+            self._listened.discard(leg)
+            self._plane.apply(commands.Remove(slot))
+
+    def close(self) -> None:
+        """The call is over: all slots and the voice go back to the plane."""
+        for leg in list(self._slots):
+            self.detach(leg)
+        self._plane.apply(commands.Remove(self._voice))
+
+    # ------------------------------------------------------------------------------- CallAudio
+
+    def route(self, routes: Sequence[Route], *, flush_agent: bool) -> None:
+        self._routes = tuple(routes)
+        heard: dict[LegId, list[tuple[SourceHandle, float]]] = {leg: [] for leg in self._slots}
+        for edge in self._routes:
+            source = self._source(edge.source)
+            if source is not None and edge.destination in heard:
+                heard[edge.destination].append((source, edge.gain))
+        changes: list[commands.Command] = [commands.Flush(self._voice)] if flush_agent else []
+        changes += [
+            commands.Route(self._slots[leg], tuple(sources)) for leg, sources in heard.items()
+        ]
+        self._plane.apply(*changes)
+
+    def _source(self, leg: LegId) -> SourceHandle | None:
+        return self._voice if leg == AGENT else self._slots.get(leg)
+
+    # ------------------------------------------------------------------------------- AgentMedia
+
+    @property
+    def voice_rate_hz(self) -> int:
+        return self._voice_rate_hz
+
+    def listen(self, leg: LegId) -> Tap | None:
+        slot = self._slots.get(leg)
+        if slot is None:
+            return None
+        if leg not in self._listened:
+            self._listened.add(leg)
+            changes: list[commands.Command] = [commands.Listen(slot, on=True)]
+            if leg == CALLER:
+                changes.append(commands.Guard(self._voice, slot))
+            self._plane.apply(*changes)
+        return Tap(int(slot), self._rates[leg])
+
+    def play(self, utterance: UtteranceId, pcm: bytes, *, last: bool) -> None:
+        self._plane.apply(commands.Enqueue(self._voice, utterance, pcm, last))
+
+    def voice(self, verb: VoiceVerb) -> None:
+        self._plane.apply(_VERBS[verb](self._voice))
+
+    # ------------------------------------------------------------------------------- notices
+
+    def notice(self, notice: notices.Notice) -> None:
+        """One notice about a slot or the voice of this call."""
+        session = self._session
+        if session is None or isinstance(notice, notices.Levels):
+            return
+        if isinstance(notice, notices.PlayoutProgress):
+            session.media(_moved(notice))
+        elif isinstance(notice, notices.PlayoutRefused):
+            done = PlayoutMoved(UtteranceId(notice.utterance), 0, done=False, flushed=True)
+            session.media(done)
+        else:
+            leg = self._legs.get(notice.slot)
+            if leg is not None:
+                self._of_leg(session, leg, notice)
+
+    def _of_leg(
+        self,
+        session: Listener,
+        leg: LegId,
+        notice: notices.SpeechStarted
+        | notices.SpeechStopped
+        | notices.Digit
+        | notices.Latched
+        | notices.MediaLost
+        | notices.Gap
+        | notices.Quality
+        | notices.AudioGarbled,
+    ) -> None:
+        match notice:
+            case notices.SpeechStarted(at=at, ducked=ducked):
+                session.media(SpeechBegan(leg, self._call_time(at), ducked))
+            case notices.SpeechStopped(last_voiced_at=at):
+                session.media(SpeechPaused(leg, self._call_time(at)))
+            case notices.Digit(digit=digit):
+                session.media(DigitPressed(leg, digit))
+                self._report(DigitReceived(leg=leg, digit=digit))
+            case notices.MediaLost(silent_for=seconds):
+                self._media_lost(session, leg, seconds)
+            case notices.Gap(frames=frames):
+                self._report(MediaTroubled(leg=leg, kind="gap", detail=f"{frames * 20} ms"))
+            case notices.AudioGarbled(kind=kind):
+                self._report(MediaTroubled(leg=leg, kind="garbled", detail=kind.value))
+            case notices.Quality():
+                self._quality(session, leg, notice)
+            case notices.Latched():
+                self._media_back(session, leg)
+            case _:
+                assert_never(notice)
+
+    def _call_time(self, at: float) -> float:
+        now_s = self._session.now_s() if self._session is not None else 0.0
+        return max(0.0, now_s - (self._clock.monotonic() - at))
+
+    def _media_lost(self, session: Listener, leg: LegId, seconds: float) -> None:
+        self._silent.add(leg)
+        self._report(MediaTroubled(leg=leg, kind="lost", detail=f"{seconds:.0f} s without audio"))
+        if leg == CALLER:
+            gone = EndCall(cause="media_lost", by="system")
+            session.set_timer("media_lost", MEDIA_LOST_END_S, lambda: session.post(gone))
+
+    def _media_back(self, session: Listener, leg: LegId) -> None:
+        if leg in self._silent:
+            self._silent.discard(leg)
+            session.set_timer("media_lost", None, lambda: None)
+            self._report(MediaTroubled(leg=leg, kind="ok", detail="audio is back"))
+
+    def _quality(self, session: Listener, leg: LegId, notice: notices.Quality) -> None:
+        if not notice.received:
+            return
+        self._media_back(session, leg)
+        measured = QualityMeasured(
+            leg=leg,
+            loss_pct=round(notice.loss * 100, 2),
+            jitter_ms=round(notice.jitter_ms, 2),
+            rtt_ms=notice.round_trip_ms,
+            mos=round(notice.mos, 2),
+        )
+        self._report(measured)
+
+    def _report(self, *events: CallEvent) -> None:
+        if self._session is not None:
+            self._session.post(Report(actor="media", events=events))
+
+
+def _moved(notice: notices.PlayoutProgress) -> PlayoutMoved:
+    return PlayoutMoved(
+        UtteranceId(notice.utterance),
+        notice.samples_sent,
+        done=notice.state is notices.PlayoutState.DONE,
+        flushed=notice.state is notices.PlayoutState.FLUSHED,
+    )
