@@ -63,24 +63,35 @@ Handler = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
 
 class EventBus(Protocol):
-    """Between processes: lossy-free topics within the ring's size, and requests with an answer.
+    """The nodes, as other processes see them: topics without loss within the ring's size, and requests.
 
     Topics: `event` (a `Recorded` as JSON with its call's row), `partial`, `level`, `node`. Bodies are plain JSON.
     """
 
-    def publish(self, topic: str, body: Mapping[str, Any]) -> None:
-        """Never blocks; drops the oldest of a slow subscriber, who then sees `topic` = `gap`."""
-
     def subscribe(self, since: str | None = None) -> AsyncIterator[BusMessage]:
-        """Messages after `since`; a first `gap` message if they are no longer held. Reconnects by itself."""
+        """Messages after `since` (None: from now on); `topic` = `gap` where some are no longer held.
+
+        Reconnects by itself; ends with the iterator (`aclose`).
+        """
 
     async def request(
         self, node: str, name: str, args: Mapping[str, Any], timeout_s: float = 5.0
     ) -> Mapping[str, Any]:
         """Raises: RequestError (typed refusal: `code`, `text`), NodeUnreachableError, TimeoutError."""
 
+
+class NodeBus(Protocol):
+    """The bus as its node sees it."""
+
+    @property
+    def cursor(self) -> str:
+        """Position after the last message that was published."""
+
+    def publish(self, topic: str, body: Mapping[str, Any]) -> None:
+        """Never blocks; a subscriber who is too slow sees `gap`."""
+
     def serve(self, name: str, handler: Handler) -> None:
-        """Answers requests of this name on this node."""
+        """Answers requests of this name. A `CallError` raised is the typed refusal."""
 
 
 # --------------------------------------------------------------------------- what takes part in a call, and its media

@@ -67,7 +67,7 @@ Outcome = int | CallError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionPorts:
-    """What a session needs from its process. `publish` is `EventBus.publish`."""
+    """What a session needs from its process. `publish` is `NodeBus.publish`."""
 
     log: EventLog
     scheduler: Scheduler
