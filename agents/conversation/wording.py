@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Final
 
 from agents.conversation.reading import Reader
+
+FILLED: Final = ("back_heard", "back_quoted", "corrected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +15,7 @@ class Wording:
     """Defaults for flite's pronunciation: short, no abbreviations.
 
     `fallback` is spoken while the brain is away and `filler` while it is slow; both are made ahead of need.
-    `{heard}` in `back_heard` and `corrected` is what was understood.
+    `{heard}` in `back_heard`, `back_quoted` and `corrected` is what was understood.
     """
 
     not_understood: tuple[str, ...] = (
@@ -41,7 +44,8 @@ class Wording:
     filler: tuple[str, ...] = ("One moment, please.", "Just a second.")
     fallback: tuple[str, ...] = ("Sorry, I lost my place for a moment. Please bear with me.",)
     back: tuple[str, ...] = ("Thank you for waiting. I am back.",)
-    back_heard: tuple[str, ...] = ("Thank you, I am back. I heard {heard}.",)
+    back_heard: tuple[str, ...] = ("Thank you, I am back. I have noted {heard}.",)
+    back_quoted: tuple[str, ...] = ("Thank you, I am back. I heard you say, {heard}.",)
     back_asked: tuple[str, ...] = ("Thank you, I am back. My colleague asked me to carry on.",)
     corrected: tuple[str, ...] = ("All right, {heard}.",)
     refused: tuple[str, ...] = ("I am sorry, I cannot help with that.",)
@@ -59,9 +63,9 @@ def read_wording(reader: Reader) -> Wording:
             reader.fault(name, "at least one sentence is needed")
             continue
         for sentence in sentences:
-            extra = (
-                sentence.replace("{heard}", "") if name in ("back_heard", "corrected") else sentence
-            )
+            extra = sentence.replace("{heard}", "") if name in FILLED else sentence
             if "{" in extra or "}" in extra:
-                reader.fault(name, "only {heard} may be filled in, in back_heard and corrected")
+                reader.fault(
+                    name, "only {heard} may be filled in, in back_heard, back_quoted and corrected"
+                )
     return Wording(**given)

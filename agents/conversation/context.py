@@ -1,0 +1,120 @@
+"""What a brain is told before it answers: only what was heard, by whom, and how it was said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Literal, get_args
+
+from telephony.call.state import CallState, Said
+
+Cause = Literal["greet", "speech", "keys", "silence", "back", "again", "limit"]
+"""Why an answer is wanted: the call began, the caller spoke or pressed keys or was silent, a supervisor gave the
+floor back, a brain was replaced in mid-answer, or the call has lasted too long."""
+
+SEGMENTS_KEPT: Final = 60
+
+
+class SituationError(Exception):
+    """A situation that arrived is not one; the text says which part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One contribution as it was heard. `overlap_s`: how long it ran into the one before."""
+
+    speaker: str
+    text: str
+    pause_before_s: float = 0.0
+    overlap_s: float = 0.0
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything an answer depends on, so that any worker can give it.
+
+    `today` is an ISO date in the agent's zone; `meanwhile` is what was said while a supervisor had the floor.
+    """
+
+    cause: Cause
+    today: str
+    step: str = ""
+    slots: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
+    confidence: float = 1.0
+    turn: int = 0
+    misunderstood: int = 0
+    silences: int = 0
+    person_requested: bool = False
+    brief: str = ""
+    meanwhile: tuple[Segment, ...] = ()
+    history: tuple[Segment, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Situation:
+        """Raises: SituationError."""
+        try:
+            values = dict(body)
+            for name in ("meanwhile", "history"):
+                values[name] = tuple(Segment(**part) for part in values.get(name, ()))
+            situation = cls(**values)
+        except (TypeError, ValueError) as error:
+            raise SituationError("a field is missing or unknown") from error
+        if situation.cause not in get_args(Cause) or not isinstance(situation.slots, Mapping):
+            raise SituationError("the cause is unknown, or the slots are no object")
+        return situation
+
+
+def segments(said: Sequence[Said]) -> tuple[Segment, ...]:
+    """The last contributions as heard; what nobody heard is not among them."""
+    found: list[Segment] = []
+    previous_end: float | None = None
+    for part in said:
+        text = part.heard if part.heard is not None else ""
+        if text:
+            gap = 0.0 if previous_end is None else part.start_s - previous_end
+            found.append(
+                Segment(
+                    part.role,
+                    text,
+                    round(max(0.0, gap), 2),
+                    round(max(0.0, -gap), 2),
+                    part.interrupted,
+                )
+            )
+        previous_end = part.end_s if part.end_s is not None else previous_end
+    return tuple(found[-SEGMENTS_KEPT:])
+
+
+def situation_of(
+    state: CallState,
+    cause: Cause,
+    today: str,
+    *,
+    text: str = "",
+    confidence: float = 1.0,
+    silences: int = 0,
+    taken_at_s: float | None = None,
+) -> Situation:
+    """The situation at this position of the log. `taken_at_s`: when a supervisor last took the floor."""
+    talk = state.conversation
+    meanwhile = () if taken_at_s is None else [s for s in talk.said if s.start_s >= taken_at_s]
+    return Situation(
+        cause=cause,
+        today=today,
+        step=talk.step or "",
+        slots=dict(talk.slots),
+        text=text,
+        confidence=confidence,
+        turn=int(talk.turn),
+        misunderstood=talk.misunderstood,
+        silences=silences,
+        person_requested=talk.person_requested is not None,
+        brief=talk.brief,
+        meanwhile=segments(meanwhile),
+        history=segments(talk.said),
+    )
