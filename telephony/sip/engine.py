@@ -89,6 +89,8 @@ class SipEngine:
         """A send failed, or a connection was lost: requests that wait on this flow get a 503."""
         for transaction in [t for t in self._core.clients.values() if t.flow == flow]:
             transaction.transport_failed(now)
+        for session in self._sessions.values():
+            session.flow_lost(flow)
 
     @property
     def session_count(self) -> int:

@@ -4,12 +4,12 @@
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from telephony.sip.bodies import find_sdp
 from telephony.sip.core import ACCEPT, ALLOW, Core
-from telephony.sip.dialog import Dialog
+from telephony.sip.dialog import Dialog, flow_towards
 from telephony.sip.errors import SipStateError
 from telephony.sip.events import (
     ReinviteAcked,
@@ -25,6 +25,7 @@ from telephony.sip.reinvite import REQUEST_PENDING, OutgoingReinvite
 from telephony.sip.server_transaction import ServerTransaction
 from telephony.sip.session import Cause, EndKind, Phase
 from telephony.sip.transaction import LIFETIME, T1, T2
+from telephony.sip.uri import parse_uri
 
 TOO_EARLY: Final = (Phase.INCOMING, Phase.CALLING, Phase.RINGING, Phase.CANCELLING)
 
@@ -165,6 +166,12 @@ class InviteSession:
             self._reinvite_in = None
             self._core.respond(transaction, 487, now)
 
+    def flow_lost(self, flow: Flow) -> None:
+        """The connection of the dialog is gone: the next request opens one to the target itself."""
+        dialog = self._dialog
+        if dialog is not None and dialog.flow == flow:
+            dialog.flow = flow_towards(parse_uri(dialog.target), replace(flow, connection=0))
+
     # ------------------------------------------------------------------ for re-INVITEs of ours
 
     def reinvite_answered(self, response: Response, now: float) -> None:
@@ -197,6 +204,7 @@ class InviteSession:
         self._bye_after_ack = None
         self._stop_awaiting()
         self._end(Cause(EndKind.REMOTE, None, reason), now)
+        self._release(200, now)
 
     def _receive_reinvite(self, transaction: ServerTransaction, now: float) -> None:
         if self._reinvite_in is not None or self.phase in TOO_EARLY:
@@ -254,9 +262,9 @@ class InviteSession:
         request, flow = self._core.build_in_dialog(
             self.dialog, "BYE", self.dialog.next_cseq(), extra
         )
-        self._core.start_plain(request, flow, self._bye_done, now)
+        self._core.start_plain(request, flow, self._release, now)
 
-    def _bye_done(self, status: int, now: float) -> None:
+    def _release(self, status: int, now: float) -> None:
         if self.released is not None:
             self.released(self)
 
@@ -271,5 +279,3 @@ class InviteSession:
             self._core.respond(self._reinvite_in, 487, now)
             self._reinvite_in = None
         self._core.emit(Terminated(self, cause))
-        if cause.kind in (EndKind.REMOTE, EndKind.CANCELLED, EndKind.REJECTED):
-            self._bye_done(0, now)

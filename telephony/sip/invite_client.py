@@ -66,15 +66,17 @@ class ClientSession(InviteSession):
             self._accepted(response, now)
         elif self.phase is Phase.CANCELLING:
             self._end(Cause(EndKind.CANCELLED, response.status, response.reason), now)
+            self._release(response.status, now)
         else:
             self._end(Cause(EndKind.REJECTED, response.status, response.reason), now)
+            self._release(response.status, now)
 
     def failed(self, status: int, now: float) -> None:
         kind = EndKind.TIMEOUT if status == TIMEOUT_STATUS else EndKind.TRANSPORT
         if self.phase is Phase.CANCELLING:
             kind = EndKind.CANCELLED
         self._end(Cause(kind, status), now)
-        self._bye_done(status, now)
+        self._release(status, now)
 
     def _provisional(self, response: Response, now: float) -> None:
         self._heard = True
@@ -112,6 +114,7 @@ class ClientSession(InviteSession):
         self._core.start_plain(request, flow, self._fork_ended, now)
         if self.phase is Phase.CANCELLING:
             self._end(Cause(EndKind.CANCELLED, 200), now)
+            self._release(200, now)
 
     def _fork_ended(self, status: int, now: float) -> None:
         """Nothing follows from the answer to that BYE."""

@@ -90,7 +90,7 @@ class ServerSession(InviteSession):
         self._core.respond(self._invite, status, now, reason=reason, extra=headers)
         self._core.deadlines.cancel((self, "remind"))
         self._end(cause, now)
-        self._bye_done(status, now)
+        self._release(status, now)
 
     def _confirmed(self, sdp: bytes | None) -> None:
         self._core.emit(InviteAcked(self, sdp))

@@ -2,7 +2,6 @@
 
 from typing import Final, Protocol
 
-from telephony.sip.client_transaction import TRANSPORT_STATUS
 from telephony.sip.core import ALLOW, Core
 from telephony.sip.dialog import Dialog
 from telephony.sip.flow import Flow
@@ -56,11 +55,13 @@ class OutgoingReinvite:
             fraction = self._core.ids.fraction()
             wait = 2.1 + 1.9 * fraction if self._owns_call_id else 2.0 * fraction
             self._core.deadlines.set((self, "491"), now + round(wait, 2), self.start)
+        elif response.status in _DIALOG_GONE:
+            self._user.reinvite_lost_dialog(response.status, now)
         else:
-            self._refused(response.status, response.reason, now)
+            self._user.reinvite_rejected(response.status, response.reason, now)
 
     def failed(self, status: int, now: float) -> None:
-        self._refused(status, "", now)
+        self._user.reinvite_lost_dialog(status, now)
 
     def _accepted(self, response: Response, now: float) -> None:
         if self._ack is not None:
@@ -69,9 +70,3 @@ class OutgoingReinvite:
         self._dialog.refresh_target(response)
         self._ack = self._core.send_ack(self._dialog, self._cseq)
         self._user.reinvite_answered(response, now)
-
-    def _refused(self, status: int, reason: str, now: float) -> None:
-        if status in _DIALOG_GONE or (status == TRANSPORT_STATUS and not reason):
-            self._user.reinvite_lost_dialog(status, now)
-        else:
-            self._user.reinvite_rejected(status, reason, now)
