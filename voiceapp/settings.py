@@ -176,3 +176,7 @@ NODE_COMMANDS = "voiceapp.adapters.node_commands.request_every_node"
 OUTBOX_HANDLERS = {"call_ended": "agents.tasks.write_summary"}
 
 CELERY_BROKER_URL = CONFIGURATION.redis_url or None
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 5, "socket_connect_timeout": 2}
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False  # its lines go through our filter of personal data

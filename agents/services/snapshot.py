@@ -31,8 +31,7 @@ class Published:
     revision: int
     refusals: Mapping[str, str]
 
-    @property
-    def text(self) -> str:
+    def __str__(self) -> str:
         if not self.refusals:
             return "The next call uses it."
         nodes = "; ".join(f"{node}: {why}" for node, why in self.refusals.items())

@@ -5,12 +5,15 @@ from __future__ import annotations
 import ipaddress
 import re
 import secrets
+from collections.abc import Collection
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
+
+from telephony.dialplan import normal_number
 
 DIALLED: Final = RegexValidator(
     r"^\+?[A-Za-z0-9][A-Za-z0-9._\-]{0,62}$",
@@ -83,6 +86,10 @@ class Number(models.Model):
 
     def __str__(self) -> str:
         return f"{self.dialled} ({self.label})" if self.label else self.dialled
+
+    def clean_fields(self, exclude: Collection[str] | None = None) -> None:
+        self.dialled = normal_number(self.dialled)  # callers write it in many ways; we keep one
+        super().clean_fields(exclude)
 
 
 class Route(models.Model):

@@ -7,7 +7,6 @@ from telephony.services.calls import (
     SpoolName,
     SpoolRow,
     Stored,
-    median_ms,
     save_summary,
     store_batch,
 )
@@ -30,7 +29,6 @@ __all__ = [
     "announce_routing",
     "deliver_due",
     "from_us",
-    "median_ms",
     "record_audit",
     "route_number",
     "routing_changed",

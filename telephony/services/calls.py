@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from statistics import median
 from typing import Any, Final, Protocol
 
 from django.db import transaction
@@ -194,8 +193,3 @@ def save_summary(*, call: str, text: str, figures: Mapping[str, Any], now: datet
     )
     CallRecord.objects.filter(pk=call).update(answer_ms=figures.get("median_response_ms"))
     return summary
-
-
-def median_ms(values: Sequence[float]) -> float | None:
-    """None for no values."""
-    return round(median(values), 1) if values else None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from django.db import transaction
@@ -10,13 +11,27 @@ from django.dispatch import Signal
 
 from telephony.models import Number, Route, WidgetKey
 
+log = logging.getLogger(__name__)
+
 routing_changed: Final = Signal()
 """Sent after the commit of a change that callers should notice."""
 
 
-def announce_routing() -> None:
-    """Tells, once the change is committed, that routes or widget keys are different now."""
-    transaction.on_commit(lambda: routing_changed.send(sender=None))
+def announce_routing(report: Callable[[str], None] | None = None) -> None:
+    """Tells, once the change is committed, that routes or widget keys are different now.
+
+    `report` gets one sentence from each listener: what became of the change.
+    """
+
+    def announce() -> None:
+        for _, outcome in routing_changed.send_robust(sender=None):
+            if isinstance(outcome, Exception):
+                log.error("routing_not_published", exc_info=outcome)
+                outcome = "It is saved, but could not be published; the log says why."
+            if report is not None:
+                report(str(outcome))
+
+    transaction.on_commit(announce)
 
 
 @transaction.atomic
