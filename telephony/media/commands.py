@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from telephony.media.errors import BadAudioError
+from telephony.media.errors import BadAudioError, BadDigitsError
 from telephony.media.handles import SlotHandle, SourceHandle, VoiceHandle
 from telephony.media.parameters import RtpParameters
+from telephony.rtp.dtmf import DIGITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,10 @@ class Remove:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Replaces everything heard on `destination`: (source, linear gain) each; none = silence."""
+    """Replaces everything heard on `destination`: (source, linear gain) each; none = silence.
+
+    Sources that are gone are left out and counted as stale.
+    """
 
     destination: SlotHandle
     sources: tuple[tuple[SourceHandle, float], ...]
@@ -130,10 +134,17 @@ class Unguard:
 
 @dataclass(frozen=True, slots=True)
 class SendDigits:
-    """RFC 4733 digits (`0-9 * # A-D`), 100 ms each with 60 ms between; refused on slots without telephone-event."""
+    """RFC 4733 digits (`0-9 * # A-D`), 100 ms each with 60 ms between, in place of audio.
+
+    Counted as refused on slots without telephone-event. Raises: BadDigitsError.
+    """
 
     slot: SlotHandle
     digits: str
+
+    def __post_init__(self) -> None:
+        if not set(self.digits.upper()) <= set(DIGITS):
+            raise BadDigitsError("digits are 0-9 * # A-D")
 
 
 Command = (

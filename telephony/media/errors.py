@@ -4,6 +4,7 @@
 MediaError                    sip  retry
 ├── NoMediaCapacityError      503  later   slots, ports or voices are exhausted; nothing was allocated
 ├── BadAudioError             488  no      a chunk of speech that is not bare int16 PCM; what was queued still plays
+├── BadDigitsError            488  no      a digit that no telephone has
 └── CodecUnavailableError     488  no      libopus was not found
 ```
 """
@@ -36,6 +37,13 @@ class BadAudioError(MediaError):
 
     sip_status = 488
     metric = "bad_audio"
+
+
+class BadDigitsError(MediaError):
+    """The text does not repeat the digits: they are personal data."""
+
+    sip_status = 488
+    metric = "bad_digits"
 
 
 class CodecUnavailableError(MediaError):

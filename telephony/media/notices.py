@@ -13,8 +13,11 @@ from telephony.media.handles import SlotHandle, VoiceHandle
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """Stage 1 onset. `at`: arrival of the frame that decided it; `at_samples`: its place in the slot's audio, at the
-    slot's rate. `ducked`: the guarded voice was ducked in this sub-tick."""
+    """Stage 1 onset.
+
+    `at`: arrival of the frame that decided it; `at_samples`: its place in the slot's audio, at the
+    slot's rate. `ducked`: the guarded voice was ducked in this sub-tick.
+    """
 
     slot: SlotHandle
     at: float
@@ -24,8 +27,11 @@ class SpeechStarted:
 
 @dataclass(frozen=True, slots=True)
 class SpeechStopped:
-    """Told 80 ms after the last frame that was loud enough; `last_voiced_at` is the end of that frame, by level and
-    not by the detector's hang-over, `last_voiced_samples` the same in the slot's audio."""
+    """Told 80 ms after the last frame that was loud enough.
+
+    `last_voiced_at` is the end of that frame, by level and
+    not by the detector's hang-over, `last_voiced_samples` the same in the slot's audio.
+    """
 
     slot: SlotHandle
     at: float
@@ -109,8 +115,11 @@ class Levels:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Each 5 s: counts since the last one. `loss`: share 0..1. `mos`: G.107 E-model estimate, 1..4.5.
-    `round_trip_ms` is None before the peer's first RTCP report that refers to one of ours."""
+    """Each 5 s: counts since the last one.
+
+    `loss`: share 0..1. `mos`: G.107 E-model estimate, 1..4.5.
+    `round_trip_ms` is None before the peer's first RTCP report that refers to one of ours.
+    """
 
     slot: SlotHandle
     received: int

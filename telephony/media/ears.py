@@ -1,0 +1,143 @@
+"""The detect path: each frame in the sub-tick it arrives, through voice detection and on to the audio tap.
+
+An onset ducks the guarded voice here, before this sub-tick plays out.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from telephony.media.handles import SlotHandle
+from telephony.media.meters import Meters
+from telephony.media.notices import Gap, Notice, SpeechStarted, SpeechStopped
+from telephony.media.playout import Voices
+from telephony.media.ports import AudioTap, FrameBatch
+from telephony.media.vad import SILENCE_DBFS, Heard, VoiceDetectors
+from telephony.rtp.jitter_buffer import Due, JitterBuffers
+
+Rows = NDArray[np.int64]
+
+FRAME_SECONDS: Final = 0.020
+ECHO_TAIL: Final = 0.4
+"""Echo of a voice is heard up to 400 ms after it stopped: network both ways and the far room."""
+_GAP_FRAMES: Final = 3
+_UNGUARDED: Final = -1
+_Block = tuple[Due, NDArray[np.int16], Heard]
+
+
+class Ears:
+    """`rows`: all slots, RTP first. `handles` (rows,) int64 is kept by the plane."""
+
+    def __init__(
+        self, rows: int, voices: Voices, meters: Meters, handles: Rows, tap: AudioTap | None
+    ) -> None:
+        self._meters = meters
+        self.detectors = VoiceDetectors(rows)
+        self.listening = np.zeros(rows, np.bool_)
+        self._voices = voices
+        self._handles = handles
+        self._tap = tap
+        self._guarded = np.full(rows, _UNGUARDED, np.int64)
+        self._gate = np.full(rows, SILENCE_DBFS, np.float32)
+
+    def listen(self, row: int, on: bool) -> None:
+        self.listening[row] = on
+        self._enable(row)
+
+    def guard(self, row: int, voice: int, gate_dbfs: float) -> None:
+        """Speech on slot `row` ducks the voice of row `voice`."""
+        self._guarded[row] = voice
+        self._gate[row] = gate_dbfs
+        self._enable(row)
+
+    def unguard(self, row: int) -> None:
+        self._guarded[row] = _UNGUARDED
+        self._enable(row)
+
+    def forget(self, row: int) -> None:
+        """A slot that ends."""
+        self.listen(row, False)
+        self.unguard(row)
+
+    def forget_voice(self, voice: int) -> None:
+        for row in np.flatnonzero(self._guarded == voice).tolist():
+            self.unguard(row)
+
+    def _enable(self, row: int) -> None:
+        on = self.listening[row] or self._guarded[row] != _UNGUARDED
+        self.detectors.enable(row, bool(on))
+
+    def hear(self, buffers: JitterBuffers, first_row: int, now: float) -> list[Notice]:
+        """All frames due in `buffers`, whose row 0 is slot `first_row`."""
+        notices: list[Notice] = []
+        blocks: list[_Block] = []
+        while (due := buffers.due(now)) is not None:
+            self._tell_gaps(due, first_row, now, notices)
+            enabled = self.detectors.enabled[due.rows + first_row]
+            if not enabled.all():
+                due = Due(due.rows[enabled], due.frames[enabled], due.missing[enabled])
+            if not len(due.rows):
+                continue
+            pcm = buffers.pcm[due.rows, due.frames & (buffers.pcm.shape[1] - 1)]
+            due = Due(due.rows + first_row, due.frames - buffers.first[due.rows], due.missing)
+            heard = self.detectors.hear(due.rows, due.frames, pcm, self._gates(due.rows, now))
+            self._tell_speech(due, heard, pcm.shape[1], now, notices)
+            self._meters.received(due.rows, pcm)
+            blocks.append((due, pcm, heard))
+        if blocks:
+            self._pass_on(blocks)
+        return notices
+
+    def _gates(self, rows: Rows, now: float) -> NDArray[np.float32]:
+        voice = self._guarded[rows]
+        sounding = (voice != _UNGUARDED) & (now - self._voices.last_sound[voice] < ECHO_TAIL)
+        return np.where(sounding, self._gate[rows], np.float32(SILENCE_DBFS))
+
+    def _tell_gaps(self, due: Due, first_row: int, now: float, notices: list[Notice]) -> None:
+        for at in np.flatnonzero(due.missing > _GAP_FRAMES).tolist():
+            handle = SlotHandle(int(self._handles[due.rows[at] + first_row]))
+            notices.append(Gap(handle, int(due.missing[at]), now))
+
+    def _tell_speech(
+        self, due: Due, heard: Heard, samples: int, now: float, notices: list[Notice]
+    ) -> None:
+        for at in heard.started.tolist():
+            row, frame = int(due.rows[at]), int(due.frames[at])
+            ducked = self._duck(int(self._guarded[row]))
+            handle = SlotHandle(int(self._handles[row]))
+            notices.append(SpeechStarted(handle, now, frame * samples, ducked))
+        for at in heard.stopped.tolist():
+            row = int(due.rows[at])
+            last = int(self.detectors.last_loud[row])
+            ago = (int(due.frames[at]) - last) * FRAME_SECONDS
+            handle = SlotHandle(int(self._handles[row]))
+            notices.append(SpeechStopped(handle, now, now - ago, (last + 1) * samples))
+
+    def _duck(self, voice: int) -> bool:
+        if voice == _UNGUARDED or not self._voices.talking[voice] or self._voices.paused[voice]:
+            return False
+        self._voices.duck(voice)
+        return True
+
+    def _pass_on(self, blocks: list[_Block]) -> None:
+        if self._tap is None:
+            return
+        rows = np.concatenate([due.rows for due, _, _ in blocks])
+        kept = self.listening[rows]
+        if not kept.any():
+            return
+        pcm = np.concatenate([frames for _, frames, _ in blocks])
+        self._tap.frames(
+            FrameBatch(
+                rate_hz=pcm.shape[1] * 50,
+                handles=self._handles[rows[kept]],
+                frames=np.concatenate([due.frames for due, _, _ in blocks])[kept],
+                gaps=np.concatenate([due.missing > 0 for due, _, _ in blocks])[kept],
+                speech=np.concatenate([heard.speech for _, _, heard in blocks])[kept],
+                level_dbfs=np.concatenate([heard.level_dbfs for _, _, heard in blocks])[kept],
+                pcm=pcm[kept],
+            )
+        )

@@ -1,0 +1,118 @@
+"""One sub-tick after another: the order in which received audio is heard, decided upon, mixed and sent.
+
+Everything here runs in one thread, or in a test, under `step(now)`; nothing here waits or reads a clock.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from telephony.media.counters import Counters
+from telephony.media.ears import Ears
+from telephony.media.legs import Legs
+from telephony.media.meters import Meters
+from telephony.media.mixer import Floor
+from telephony.media.notices import Notice
+from telephony.media.packet_legs import PacketLegs
+from telephony.media.parameters import MediaSettings
+from telephony.media.playback import StreamPlayback, VoicePlayback
+from telephony.media.playout import Voices
+from telephony.media.ports import AudioTap, Datagrams
+from telephony.media.receiver import Receiver
+from telephony.media.registry import Registry
+from telephony.media.reports import Reports
+from telephony.media.sender import Sender
+from telephony.media.slots import FRAME_SAMPLES, QUARTERS, RtpSlots, rows_of_quarter
+from telephony.rtp.jitter_buffer import JitterBuffers
+
+ADAPT_EVERY: Final = 50
+"""Rounds of 20 ms: each second."""
+LEVELS_EVERY: Final = 10
+"""Rounds of 20 ms: five times a second."""
+
+
+class Engine:
+    """The tables of a plane and their order of work."""
+
+    def __init__(self, settings: MediaSettings, datagrams: Datagrams, tap: AudioTap | None) -> None:
+        rtp, packet = settings.rtp_capacity, settings.packet_capacity
+        slots = rtp + packet
+        self.settings = settings
+        self.counters = Counters()
+        self.registry = Registry(rtp, packet, settings.voice_capacity)
+        handles = self.registry.handles
+        self.voices = Voices(settings.voice_capacity)
+        self.meters = Meters(slots)
+        self.floor = Floor(slots + settings.voice_capacity, slots)
+        self.floor.wide[rtp:slots] = True
+        self.ears = Ears(slots, self.voices, self.meters, handles[:slots], tap)
+        self.slots = RtpSlots(rtp)
+        self.buffers = JitterBuffers(rtp, FRAME_SAMPLES)
+        self.legs = Legs(self.slots, self.buffers, self.counters, len(datagrams.local_ports))
+        self.receiver = Receiver(self.slots, self.buffers, self.legs, datagrams, self.counters)
+        self.stream_playback = StreamPlayback(self.buffers, self.floor, 0)
+        self.sender = Sender(self.slots, self.floor, self.meters, datagrams, self.counters)
+        self.packet_legs = PacketLegs(packet, rtp, self.floor, self.meters, self.counters)
+        self.packet_playback = StreamPlayback(self.packet_legs.buffers, self.floor, rtp)
+        self.voice_playback = VoicePlayback(self.voices, self.floor, slots)
+        self.reports = Reports(
+            settings,
+            self.slots,
+            self.buffers,
+            self.legs,
+            self.stream_playback.concealed,
+            datagrams,
+            self.counters,
+        )
+        self._sub_tick = 0
+
+    def step(self, now: float) -> list[Notice]:
+        """One sub-tick, commands already applied."""
+        quarter = self._sub_tick % QUARTERS
+        self.receiver.receive(now)
+        self.packet_legs.receive(now)
+        notices = self.ears.hear(self.buffers, 0, now)
+        notices += self.ears.hear(self.packet_legs.buffers, self.slots.rows, now)
+        notices += self._play_out(quarter, now)
+        notices += self.reports.step(self._sub_tick, self.receiver.take_rtcp(), now)
+        notices += self.legs.take_notices()
+        self._sub_tick += 1
+        self.counters.sub_ticks += 1
+        return notices
+
+    def _play_out(self, quarter: int, now: float) -> list[Notice]:
+        round_number = self._sub_tick // QUARTERS
+        adapt = round_number % ADAPT_EVERY == ADAPT_EVERY - 1
+        self._play_streams(self.stream_playback, self.buffers, 0, quarter, adapt=adapt)
+        self._play_streams(
+            self.packet_playback, self.packet_legs.buffers, self.slots.rows, quarter, adapt=adapt
+        )
+        notices = self.voice_playback.play(quarter, now)
+        self.sender.play_out(quarter)
+        self.packet_legs.play_out(quarter)
+        if round_number % LEVELS_EVERY == LEVELS_EVERY - 1:
+            notices += self._levels(quarter, now)
+        return notices
+
+    def _play_streams(
+        self,
+        playback: StreamPlayback,
+        buffers: JitterBuffers,
+        first: int,
+        quarter: int,
+        *,
+        adapt: bool,
+    ) -> None:
+        rows = rows_of_quarter(buffers.begun, quarter)
+        if len(rows):
+            playback.play(rows, self.ears.detectors.speech[rows + first], adapt=adapt)
+
+    def _levels(self, quarter: int, now: float) -> list[Notice]:
+        rtp = rows_of_quarter(self.slots.active, quarter)
+        packet = rows_of_quarter(self.packet_legs.active, quarter) + self.slots.rows
+        rows = np.concatenate((rtp, packet))
+        if not len(rows):
+            return []
+        return [self.meters.read(rows, self.registry.handles[rows], now)]

@@ -1,0 +1,48 @@
+"""Peak levels of what each slot receives and is sent, told five times a second."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from telephony.media.notices import Levels
+
+Rows = NDArray[np.int64]
+
+_EVERY_NTH: Final = 4
+"""A meter needs no more than every fourth sample."""
+_FLOOR_DBFS: Final = -96.0
+
+
+class Meters:
+    """`rows` slots."""
+
+    def __init__(self, rows: int) -> None:
+        self._received = np.zeros(rows, np.int32)
+        self._sent = np.zeros(rows, np.int32)
+
+    def received(self, rows: Rows, pcm: NDArray[np.int16]) -> None:
+        _raise_peaks(self._received, rows, pcm)
+
+    def sent(self, rows: Rows, pcm: NDArray[np.int16]) -> None:
+        _raise_peaks(self._sent, rows, pcm)
+
+    def read(self, rows: Rows, handles: NDArray[np.int64], now: float) -> Levels:
+        """Peaks of `rows` since they were last read."""
+        levels = Levels(handles, _dbfs(self._received[rows]), _dbfs(self._sent[rows]), now)
+        self._received[rows] = self._sent[rows] = 0
+        return levels
+
+
+def _raise_peaks(peaks: NDArray[np.int32], rows: Rows, pcm: NDArray[np.int16]) -> None:
+    peak = np.abs(pcm[:, ::_EVERY_NTH].astype(np.int32)).max(axis=1)
+    peaks[rows] = np.maximum(peaks[rows], peak)
+
+
+def _dbfs(peaks: NDArray[np.int32]) -> NDArray[np.float32]:
+    level: NDArray[np.float32] = np.maximum(
+        20 * np.log10(np.maximum(peaks, 0.5) / 32768), _FLOOR_DBFS
+    ).astype(np.float32)
+    return level

@@ -1,0 +1,102 @@
+"""The play path: one frame per 20 ms out of each jitter buffer and each voice, onto the floor."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from telephony.media.concealment import conceal
+from telephony.media.mixer import Floor
+from telephony.media.notices import Notice
+from telephony.media.playout import Voices
+from telephony.rtp.jitter_buffer import RING, JitterBuffers
+
+Rows = NDArray[np.int64]
+
+_NOBODY: Final = -1
+
+
+class StreamPlayback:
+    """Received audio of the slots of one table; its row 0 is source `first_source`."""
+
+    def __init__(self, buffers: JitterBuffers, floor: Floor, first_source: int) -> None:
+        self._buffers = buffers
+        self._floor = floor
+        self._first = first_source
+        self._run = np.zeros(len(buffers.begun), np.int64)
+        self._steps = 0
+        self.concealed = np.zeros(len(buffers.begun), np.int64)
+
+    def play(self, rows: Rows, speech: NDArray[np.bool_], *, adapt: bool) -> None:
+        """The next frame of `rows` (all begun); `speech` tells where a frame may not be dropped lightly."""
+        buffers = self._buffers
+        frames, have = buffers.advance(rows)
+        self._run[rows] = np.where(have, 0, self._run[rows] + 1)
+        missing = ~have & (frames >= buffers.first[rows])
+        self.concealed[rows[missing]] += 1
+        wanted = self._floor.wanted(rows + self._first)
+        if wanted.any():
+            self._put(rows[wanted], frames[wanted], have[wanted])
+        if adapt:
+            buffers.adapt(rows, ~speech)
+
+    def _put(self, rows: Rows, frames: Rows, have: NDArray[np.bool_]) -> None:
+        pcm = self._buffers.pcm[rows, frames & (RING - 1)]
+        for at in np.flatnonzero(~have).tolist():
+            pcm[at] = self._concealed(int(rows[at]), int(frames[at]))
+        self._floor.put(rows + self._first, pcm)
+
+    def _concealed(self, row: int, frame: int) -> NDArray[np.int16]:
+        buffers = self._buffers
+        run = int(self._run[row]) - 1
+        last = frame - 1 - run
+        size = buffers.pcm.shape[2]
+        if last < buffers.first[row] or buffers.tag[row, last & (RING - 1)] != last:
+            return np.zeros(size, np.int16)
+        before = buffers.pcm[row, [(last - 1) & (RING - 1), last & (RING - 1)]].ravel()
+        return conceal(before, size, run)
+
+
+class VoicePlayback:
+    """All voices; row 0 is source `first_source`. A voice plays in the sub-tick of the slot it was first routed to."""
+
+    def __init__(self, voices: Voices, floor: Floor, first_source: int) -> None:
+        self._voices = voices
+        self._floor = floor
+        self._first = first_source
+        self.quarter = np.zeros(len(voices.active), np.int64)
+        self._leader = np.full(len(voices.active), _NOBODY, np.int64)
+        self._sounding = np.zeros(len(voices.active), np.bool_)
+
+    def play(self, quarter: int, now: float) -> list[Notice]:
+        notices: list[Notice] = []
+        voices = self._voices
+        mine = self.quarter == quarter
+        for row in np.flatnonzero(mine & self._sounding & ~voices.talking).tolist():
+            self.hush(row)
+        talking = np.flatnonzero(mine & voices.talking)
+        self._sounding[talking] = True
+        sizes = voices.samples[talking]
+        for size in np.unique(sizes).tolist():
+            rows = talking[sizes == size]
+            frames, told = voices.take(rows, now)
+            self._floor.put(rows + self._first, frames)
+            notices += told
+        return notices
+
+    def forget(self, row: int) -> None:
+        """The voice is gone; the next in its row finds its own sub-tick."""
+        self._leader[row] = _NOBODY
+        self.hush(row)
+
+    def lead(self, row: int, destination: int, quarter: int) -> None:
+        """The voice speaks just before `destination` sends, unless another slot has led it so far."""
+        if self._leader[row] in (destination, _NOBODY):
+            self._leader[row], self.quarter[row] = destination, quarter
+
+    def hush(self, row: int) -> None:
+        """Nothing of what the voice said last is sent any more."""
+        self._sounding[row] = False
+        self._floor.hush(row + self._first)

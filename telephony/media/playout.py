@@ -1,0 +1,225 @@
+"""Voices: queues of speech, read one frame per 20 ms, and what of each utterance was sent.
+
+All voices are rows of arrays. A voice's next 100 ms lie in its row of the stage; Python looks at a voice only when
+its stage is used up or an utterance ends there.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from telephony.media.handles import VoiceHandle
+from telephony.media.notices import Notice, PlayoutProgress, PlayoutRefused, PlayoutState
+
+Rows = NDArray[np.int64]
+
+STAGE_FRAMES: Final = 5
+MAX_QUEUED_SECONDS: Final = 30
+DUCK_GAIN: Final = 10 ** (-15 / 20)
+_CLOSED_KEPT: Final = 64
+_MAX_FRAME: Final = 320
+
+
+@dataclass(slots=True)
+class _Utterance:
+    name: str
+    start: int
+    end: int
+    closed: bool = False
+    reported: int = -1
+
+
+@dataclass(slots=True)
+class _Voice:
+    handle: VoiceHandle
+    rate_hz: int
+    chunks: deque[NDArray[np.int16]] = field(default_factory=deque)
+    utterances: deque[_Utterance] = field(default_factory=deque)
+    closed: deque[str] = field(default_factory=lambda: deque(maxlen=_CLOSED_KEPT))
+    enqueued: int = 0
+    gain: float = 1.0
+
+
+class Voices:
+    """`rows` playout queues; positions are samples at the voice's rate since it was added."""
+
+    def __init__(self, rows: int) -> None:
+        self.active = np.zeros(rows, np.bool_)
+        self.talking = np.zeros(rows, np.bool_)
+        self.paused = np.zeros(rows, np.bool_)
+        self.samples = np.zeros(rows, np.int64)
+        self.last_sound = np.full(rows, -np.inf)
+        self._stage = np.zeros((rows, STAGE_FRAMES * _MAX_FRAME), np.int16)
+        self._staged = np.zeros(rows, np.int64)
+        self._at = np.zeros(rows, np.int64)
+        self._mark = np.zeros(rows, np.int64)
+        self._sent = np.zeros(rows, np.int64)
+        self._gain = np.ones(rows, np.float32)
+        self._goal = np.ones(rows, np.float32)
+        self._fading = np.zeros(rows, np.bool_)
+        self._voices: list[_Voice | None] = [None] * rows
+
+    def add(self, row: int, handle: VoiceHandle, rate_hz: int) -> None:
+        """8000 or 16000 Hz."""
+        self._voices[row] = _Voice(handle, rate_hz)
+        self.active[row] = True
+        self.talking[row] = self.paused[row] = self._fading[row] = False
+        self.samples[row] = rate_hz // 50
+        self._staged[row] = self._at[row] = self._mark[row] = self._sent[row] = 0
+        self._gain[row] = self._goal[row] = 1.0
+        self.last_sound[row] = -np.inf
+
+    def remove(self, row: int, now: float) -> list[Notice]:
+        """The rest is flushed and reported."""
+        notices = self.flush(row, now)
+        self._voices[row] = None
+        self.active[row] = False
+        return notices
+
+    def enqueue(self, row: int, utterance: str, pcm: bytes, last: bool, now: float) -> list[Notice]:
+        voice = self._voice(row)
+        queued = voice.enqueued - int(self._sent[row])
+        too_long = queued + len(pcm) // 2 > MAX_QUEUED_SECONDS * voice.rate_hz
+        if too_long or utterance in voice.closed:
+            return [PlayoutRefused(voice.handle, utterance, now)]
+        if not voice.utterances or voice.utterances[-1].name != utterance:
+            voice.utterances.append(_Utterance(utterance, voice.enqueued, voice.enqueued))
+        current = voice.utterances[-1]
+        if pcm:
+            voice.chunks.append(np.frombuffer(pcm, "<i2"))
+            voice.enqueued += len(pcm) // 2
+            current.end = voice.enqueued
+        if last:
+            current.closed = True
+            voice.closed.append(utterance)
+        self._fill(row, voice)
+        return self._report(row, voice, now) if last and not self.talking[row] else []
+
+    def flush(self, row: int, now: float) -> list[Notice]:
+        """All that is queued is gone; ends a duck or pause. Each utterance is reported where it was cut."""
+        voice = self._voice(row)
+        sent = int(self._sent[row])
+        notices: list[Notice] = []
+        for utterance in voice.utterances:
+            heard = max(0, sent - utterance.start)
+            state = PlayoutState.FLUSHED
+            notices.append(PlayoutProgress(voice.handle, utterance.name, heard, state, now))
+            voice.closed.append(utterance.name)
+        voice.utterances.clear()
+        voice.chunks.clear()
+        voice.enqueued = sent
+        self._staged[row] = self._at[row] = self._mark[row] = 0
+        self.talking[row] = self.paused[row] = self._fading[row] = False
+        self._gain[row] = self._goal[row] = voice.gain
+        return notices
+
+    def duck(self, row: int) -> None:
+        self._goal[row] = self._voice(row).gain * DUCK_GAIN
+
+    def pause(self, row: int) -> None:
+        if not self.paused[row]:
+            self.paused[row] = True
+            self._fading[row] = self.talking[row]
+
+    def resume(self, row: int) -> None:
+        if self.paused[row]:
+            self.paused[row] = self._fading[row] = False
+            self._gain[row] = 0.0
+        self._goal[row] = self._voice(row).gain
+
+    def set_gain(self, row: int, gain: float) -> None:
+        """A duck in force ends."""
+        self._voice(row).gain = gain
+        self._goal[row] = gain
+
+    def take(self, rows: Rows, now: float) -> tuple[NDArray[np.int16], list[Notice]]:
+        """The next frame of talking voices of one rate: ((n, samples) int16, what is to be told)."""
+        size = int(self.samples[rows[0]])
+        begin = self._at[rows]
+        frames = self._stage.reshape(len(self._stage), -1, size)[rows, begin // size]
+        left = self._staged[rows] - begin
+        moving = ~self.paused[rows]
+        step = np.where(moving, np.minimum(left, size), 0)
+        self._at[rows] += np.where(moving, size, 0)
+        self._sent[rows] += step
+        self.last_sound[rows[moving | self._fading[rows]]] = now
+        frames = self._shape(rows, frames)
+        notices: list[Notice] = []
+        for row in rows[moving & (self._at[rows] >= self._mark[rows])].tolist():
+            notices += self._serve(row, now)
+        return frames, notices
+
+    def _shape(self, rows: Rows, frames: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Gain, ramped over the first 10 ms; a pause fades what would come next and keeps its position."""
+        gain, goal = self._gain[rows], self._goal[rows]
+        paused = self.paused[rows]
+        gain = np.where(paused & ~self._fading[rows], 0.0, gain)
+        goal = np.where(paused, 0.0, goal)
+        shaped = np.flatnonzero((gain != 1.0) | (goal != 1.0))
+        if len(shaped):
+            size = frames.shape[1]
+            ramp = np.minimum(np.arange(1, size + 1, dtype=np.float32) * (2 / size), 1.0)
+            start, change = gain[shaped, None], (goal - gain)[shaped, None]
+            louder = frames[shaped] * (start + change * ramp)
+            frames[shaped] = np.clip(np.rint(louder), -32768, 32767).astype(np.int16)
+        self._fading[rows] = False
+        self._gain[rows] = np.where(paused, self._gain[rows], goal)
+        return frames
+
+    def _serve(self, row: int, now: float) -> list[Notice]:
+        voice = self._voice(row)
+        self._fill(row, voice)
+        return self._report(row, voice, now)
+
+    def _fill(self, row: int, voice: _Voice) -> None:
+        """Tops the stage up to 100 ms; the tail of a last, partial frame is silence."""
+        size = int(self.samples[row])
+        if self._at[row] >= self._staged[row]:
+            self._at[row] = self._staged[row] = 0
+        stage, staged = self._stage[row], int(self._staged[row])
+        room = STAGE_FRAMES * size
+        while voice.chunks and staged < room:
+            chunk = voice.chunks.popleft()
+            used = min(len(chunk), room - staged)
+            stage[staged : staged + used] = chunk[:used]
+            staged += used
+            if used < len(chunk):
+                voice.chunks.appendleft(chunk[used:])
+        stage[staged : -(-staged // size) * size] = 0
+        self._staged[row] = staged
+        self.talking[row] = staged > self._at[row]
+        self._mark[row] = self._next_mark(row, voice, staged)
+
+    def _next_mark(self, row: int, voice: _Voice, staged: int) -> int:
+        sent = int(self._sent[row])
+        for utterance in voice.utterances:
+            end = utterance.end - sent + int(self._at[row])
+            if utterance.closed and end < staged:
+                return end
+        return staged
+
+    def _report(self, row: int, voice: _Voice, now: float) -> list[Notice]:
+        sent = int(self._sent[row])
+        notices: list[Notice] = []
+        while voice.utterances:
+            head = voice.utterances[0]
+            heard = min(sent, head.end) - head.start
+            done = head.closed and sent >= head.end
+            if (heard > 0 and heard != head.reported) or done:
+                state = PlayoutState.DONE if done else PlayoutState.PLAYING
+                notices.append(PlayoutProgress(voice.handle, head.name, heard, state, now))
+                head.reported = heard
+            if not done:
+                break
+            voice.utterances.popleft()
+        return notices
+
+    def _voice(self, row: int) -> _Voice:
+        voice = self._voices[row]
+        assert voice is not None, "a handle without its voice"  # noqa: S101 - generations rule it out
+        return voice

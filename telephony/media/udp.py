@@ -1,0 +1,190 @@
+"""The pool of RTP sockets: one `recvmmsg` and one `sendmmsg` per port and sub-tick, called through ctypes.
+
+Called by the plane's thread only. The calls keep the GIL (`PyDLL`): they never wait, and beside a CPU-bound thread
+getting the GIL back costs more than the call. Without these calls: `telephony.media.udp_plain`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import select
+import socket
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from telephony.media.ports import Arrivals
+from telephony.media.sockets import RtcpSockets, bind_pairs
+
+ROWS_PER_PORT: Final = 1024
+_MESSAGE: Final = np.dtype(
+    [
+        ("name", np.uint64),
+        ("name_bytes", np.uint32),
+        ("_1", np.uint32),
+        ("iov", np.uint64),
+        ("iovs", np.uint64),
+        ("control", np.uint64),
+        ("control_bytes", np.uint64),
+        ("flags", np.int32),
+        ("_2", np.uint32),
+        ("length", np.uint32),
+        ("_3", np.uint32),
+    ]
+)
+"""`struct mmsghdr` of 64-bit Linux."""
+_IOVEC: Final = np.dtype([("base", np.uint64), ("bytes", np.uint64)])
+_ADDRESS: Final = np.dtype(
+    [("family", np.uint16), ("port", ">u2"), ("address", ">u4"), ("_1", np.uint64)]
+)
+_FULL: Final = (errno.EAGAIN, errno.ENOBUFS)
+
+
+def available() -> bool:
+    """64-bit Linux with both calls in its C library."""
+    library = ctypes.PyDLL(None)
+    fits = ctypes.sizeof(ctypes.c_void_p) == 8 and hasattr(select, "epoll")
+    return fits and hasattr(library, "recvmmsg") and hasattr(library, "sendmmsg")
+
+
+class _Rows:
+    """Message headers, buffers' addresses and socket addresses of up to `rows` datagrams."""
+
+    def __init__(self, rows: int) -> None:
+        self.messages = np.zeros(rows, _MESSAGE)
+        self.iovecs = np.zeros(rows, _IOVEC)
+        self.names = np.zeros(rows, _ADDRESS)
+        each = np.arange(rows, dtype=np.uint64)
+        self.messages["name"] = self.names.ctypes.data + each * _ADDRESS.itemsize
+        self.messages["name_bytes"] = _ADDRESS.itemsize
+        self.messages["iov"] = self.iovecs.ctypes.data + each * _IOVEC.itemsize
+        self.messages["iovs"] = 1
+        self.names["family"] = socket.AF_INET
+
+    def address_of(self, row: int) -> int:
+        return int(self.messages.ctypes.data) + row * _MESSAGE.itemsize
+
+
+class MmsgDatagrams:
+    """`Datagrams` over Linux sockets."""
+
+    def __init__(self, bind_address: str, ports: tuple[int, ...], receive_buffer: int) -> None:
+        pairs = bind_pairs(bind_address, ports, receive_buffer)
+        self._sockets = [pair.rtp for pair in pairs]
+        self._rtcp = RtcpSockets([pair.rtcp for pair in pairs])
+        self.local_ports = tuple(sock.getsockname()[1] for sock in self._sockets)
+        self.dropped_sends = 0
+        self._fds = [sock.fileno() for sock in self._sockets]
+        self._index = {fd: i for i, fd in enumerate(self._fds)}
+        self._poll = select.epoll()
+        for fd in self._fds:
+            self._poll.register(fd, select.EPOLLIN)
+        library: Any = ctypes.PyDLL(None, use_errno=True)
+        self._recvmmsg, self._sendmmsg = library.recvmmsg, library.sendmmsg
+        for call in (self._recvmmsg, self._sendmmsg):
+            call.restype = ctypes.c_int
+        self._recvmmsg.argtypes = [
+            ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p,
+        ]  # fmt: skip
+        self._sendmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int]
+        self._in: _Rows | None = None
+        self._out = _Rows(ROWS_PER_PORT)
+        self._turn = 0
+
+    def receive(self, into: Arrivals) -> int:
+        readable = self._poll.poll(0)
+        if not readable:
+            return 0
+        rows = self._in or self._bind_buffers(into)
+        self._turn += 1
+        filled = 0
+        for at in range(len(readable)):
+            # Another port is first each time, so that a flood on one cannot starve those after it.
+            fd = readable[(at + self._turn) % len(readable)][0]
+            room = min(ROWS_PER_PORT, into.rows - filled)
+            if room == 0:
+                break
+            got = self._recvmmsg(fd, rows.address_of(filled), room, socket.MSG_DONTWAIT, None)
+            if got > 0:
+                into.port[filled : filled + got] = self._index[fd]
+                filled += got
+        self._columns(rows, into, filled)
+        return filled
+
+    def _bind_buffers(self, into: Arrivals) -> _Rows:
+        rows = self._in = _Rows(into.rows)
+        each = np.arange(into.rows, dtype=np.uint64)
+        rows.iovecs["base"] = into.data.ctypes.data + each * into.ROW_BYTES
+        rows.iovecs["bytes"] = into.ROW_BYTES
+        return rows
+
+    def _columns(self, rows: _Rows, into: Arrivals, filled: int) -> None:
+        messages = rows.messages[:filled]
+        truncated = messages["flags"] & socket.MSG_TRUNC != 0
+        into.size[:filled] = np.where(truncated, -1, messages["length"].astype(np.int32))
+        into.address[:filled] = rows.names["address"][:filled]
+        into.source_port[:filled] = rows.names["port"][:filled]
+        messages["name_bytes"] = _ADDRESS.itemsize
+
+    def receive_rtcp(self) -> list[tuple[int, bytes, int, int]]:
+        return self._rtcp.receive()
+
+    def send_rows(
+        self,
+        packets: NDArray[np.uint8],
+        rows: NDArray[np.int64],
+        ports: NDArray[np.int64],
+        addresses: NDArray[np.uint32],
+        remote_ports: NDArray[np.uint16],
+    ) -> None:
+        for start in range(0, len(rows), ROWS_PER_PORT):
+            part = slice(start, start + ROWS_PER_PORT)
+            count = len(rows[part])
+            out = self._out
+            offsets = rows[part].astype(np.uint64) * np.uint64(packets.strides[0])
+            out.iovecs["base"][:count] = offsets + np.uint64(packets.ctypes.data)
+            out.iovecs["bytes"][:count] = packets.shape[1]
+            out.names["address"][:count] = addresses[part]
+            out.names["port"][:count] = remote_ports[part]
+            edges = np.flatnonzero(np.diff(ports[part])) + 1
+            bounds = [0, *edges.tolist(), count]
+            for first, end in pairwise(bounds):
+                self._send(self._fds[int(ports[start + first])], first, end)
+
+    def _send(self, fd: int, first: int, end: int) -> None:
+        while first < end:
+            address = self._out.address_of(first)
+            sent = self._sendmmsg(fd, address, end - first, socket.MSG_DONTWAIT)
+            if sent > 0:
+                first += sent
+                continue
+            if ctypes.get_errno() in _FULL:
+                self.dropped_sends += end - first
+                return
+            # The first of the rest cannot be sent (no route, filtered): the others can.
+            self.dropped_sends += 1
+            first += 1
+
+    def send_one(
+        self, port: int, packet: bytes, address: int, remote_port: int, *, rtcp: bool
+    ) -> None:
+        if rtcp:
+            self._rtcp.send(port, packet, address, remote_port)
+            return
+        try:
+            self._sockets[port].sendto(packet, (_dotted(address), remote_port))
+        except OSError:
+            self.dropped_sends += 1
+
+    def close(self) -> None:
+        self._poll.close()
+        self._rtcp.close()
+        for sock in self._sockets:
+            sock.close()
+
+
+def _dotted(address: int) -> str:
+    return socket.inet_ntoa(address.to_bytes(4, "big"))

@@ -1,0 +1,127 @@
+"""Stage 1 of barge-in for all slots: webrtcvad mode 3, 3 of 4 frames, and a level above floor and echo gate.
+
+What webrtcvad says is only half of it: babble keeps it on after the words, so the end of speech is dated by level.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import _webrtcvad  # type: ignore[import-not-found]  # the extension behind webrtcvad ships no types
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.int64]
+
+MIN_LEVEL_DBFS: Final = -48.0
+ABOVE_FLOOR_DB: Final = 6.0
+QUIET_FRAMES: Final = 4
+"""Frames below the level after which speech has stopped."""
+UNVOICED_FRAMES: Final = 25
+"""Half a second in which the detector hears no voice ends speech too, however loud: a tone, a fan."""
+SILENCE_DBFS: Final = -96.0
+_DIGITAL_SILENCE_DBFS: Final = -70.0
+_FLOOR_RANGE: Final = (-80.0, -30.0)
+_START_FLOOR: Final = -60.0
+_RISE_UNVOICED: Final = 0.05
+_RISE_VOICED_DB: Final = 0.01
+_ONSET: Final = np.array([bits.bit_count() >= 3 for bits in range(16)])
+_MODE: Final = 3
+
+
+def level_dbfs(pcm: NDArray[np.int16]) -> NDArray[np.float32]:
+    """RMS of each row in dBFS; -96 for digital silence."""
+    samples = pcm.astype(np.float32)
+    power = np.einsum("ij,ij->i", samples, samples) / (pcm.shape[1] * 32768.0**2)
+    level: NDArray[np.float32] = np.maximum(10 * np.log10(power + 1e-12), SILENCE_DBFS)
+    return level.astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Per row of the call: level, inside speech, and the rows (positions) whose speech started or stopped."""
+
+    level_dbfs: NDArray[np.float32]
+    speech: NDArray[np.bool_]
+    started: NDArray[np.int64]
+    stopped: NDArray[np.int64]
+
+
+class VoiceDetectors:
+    """One detector per slot; rows are slot indexes."""
+
+    def __init__(self, rows: int) -> None:
+        self.enabled = np.zeros(rows, np.bool_)
+        self.speech = np.zeros(rows, np.bool_)
+        self.floor_dbfs = np.full(rows, _START_FLOOR, np.float32)
+        self.last_loud = np.zeros(rows, np.int64)
+        self._history = np.zeros(rows, np.uint8)
+        self._quiet = np.zeros(rows, np.int64)
+        self._unvoiced = np.zeros(rows, np.int64)
+        self._detectors: list[Any] = [None] * rows
+
+    def enable(self, row: int, on: bool) -> None:
+        """A detector that is switched on begins without memory."""
+        if on == bool(self.enabled[row]):
+            return
+        self.enabled[row] = on
+        self._history[row] = 0
+        self.speech[row] = False
+        self.floor_dbfs[row] = _START_FLOOR
+        self._detectors[row] = _new_detector() if on else None
+
+    def hear(
+        self, rows: Rows, frames: Rows, pcm: NDArray[np.int16], gates: NDArray[np.float32]
+    ) -> Heard:
+        """One frame of each of `rows` (enabled, no row twice); `gates` in dBFS, -96 where there is none."""
+        level = level_dbfs(pcm)
+        voiced = self._voiced(rows, pcm, level)
+        threshold = np.maximum(self.floor_dbfs[rows] + ABOVE_FLOOR_DB, MIN_LEVEL_DBFS)
+        loud = level > np.maximum(threshold, gates)
+        history = (self._history[rows] << 1 | (voiced & loud)) & 0x0F
+        self._history[rows] = history
+        self._follow_floor(rows, level, voiced)
+        was = self.speech[rows]
+        started = _ONSET[history] & ~was
+        heard = loud & (was | started)
+        self.last_loud[rows] = np.where(heard, frames, self.last_loud[rows])
+        self._quiet[rows] = np.where(loud, 0, self._quiet[rows] + 1)
+        self._unvoiced[rows] = np.where(voiced, 0, self._unvoiced[rows] + 1)
+        over = (self._quiet[rows] >= QUIET_FRAMES) | (self._unvoiced[rows] >= UNVOICED_FRAMES)
+        stopped = was & over
+        self._history[rows[stopped]] = 0
+        speech = (was | started) & ~stopped
+        self.speech[rows] = speech
+        return Heard(level, speech, np.flatnonzero(started), np.flatnonzero(stopped))
+
+    def _voiced(
+        self, rows: Rows, pcm: NDArray[np.int16], level: NDArray[np.float32]
+    ) -> NDArray[np.bool_]:
+        """The one call per frame into C; digital silence skips it, as the detector itself ignores it."""
+        samples = pcm.shape[1]
+        rate, size = samples * 50, samples * 2
+        octets = pcm.tobytes()
+        process, detectors = _webrtcvad.process, self._detectors
+        asked = np.flatnonzero(level > _DIGITAL_SILENCE_DBFS)
+        voiced = np.zeros(len(rows), np.bool_)
+        voiced[asked] = [
+            process(detectors[row], rate, octets[at * size : at * size + size], samples)
+            for at, row in zip(asked.tolist(), rows[asked].tolist(), strict=True)
+        ]
+        return voiced
+
+    def _follow_floor(
+        self, rows: Rows, level: NDArray[np.float32], voiced: NDArray[np.bool_]
+    ) -> None:
+        floor = self.floor_dbfs[rows]
+        rise = np.where(voiced, _RISE_VOICED_DB, _RISE_UNVOICED * (level - floor))
+        moved = np.where(level < floor, floor + 0.3 * (level - floor), floor + rise)
+        self.floor_dbfs[rows] = np.clip(moved, *_FLOOR_RANGE)
+
+
+def _new_detector() -> Any:
+    detector = _webrtcvad.create()
+    _webrtcvad.init(detector)
+    _webrtcvad.set_mode(detector, _MODE)
+    return detector

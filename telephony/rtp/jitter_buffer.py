@@ -1,0 +1,167 @@
+"""Jitter buffers of many streams as arrays: where a frame goes, what is due, how deep to be. No I/O, no clock.
+
+A frame is 20 ms of PCM with a number that grows by one per 20 ms of media time. Two pointers read a stream's ring:
+`detect` takes a frame in the moment it arrives and waits at most 20 ms for a missing one; `play` lags by the target
+depth and advances by one per call of `advance`, whatever arrived.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.int64]
+
+RING: Final = 16
+MIN_TARGET: Final = 1
+MAX_TARGET: Final = 8
+START_TARGET: Final = 2
+DETECT_WAIT: Final = 0.020
+_EMPTY: Final = -1
+_UNSEEN_DEPTH: Final = 1 << 30
+_SPEECH_SURPLUS: Final = 3
+"""Frames too deep before one is dropped in speech: clock drift, not jitter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Frames for detection: (n,) rows, frame numbers, and how many frames are missing just before each."""
+
+    rows: Rows
+    frames: Rows
+    missing: Rows
+
+
+class JitterBuffers:
+    """`rows` streams of frames of `frame_samples` int16 samples."""
+
+    def __init__(self, rows: int, frame_samples: int) -> None:
+        self.pcm = np.zeros((rows, RING, frame_samples), np.int16)
+        self.tag = np.full((rows, RING), _EMPTY, np.int64)
+        self.begun = np.zeros(rows, np.bool_)
+        self.top = np.zeros(rows, np.int64)
+        self.first = np.zeros(rows, np.int64)
+        self.play = np.zeros(rows, np.int64)
+        self.detect = np.zeros(rows, np.int64)
+        self.target = np.full(rows, START_TARGET, np.int64)
+        self.min_depth = np.full(rows, _UNSEEN_DEPTH, np.int64)
+        self.grown = np.zeros(rows, np.bool_)
+        self.missing = np.zeros(rows, np.int64)
+        self.waiting_since = np.full(rows, np.inf)
+        self.late = np.zeros(rows, np.int64)
+        self.early = np.zeros(rows, np.int64)
+        self.duplicates = np.zeros(rows, np.int64)
+
+    def clear(self, row: int) -> None:
+        """Forgets the stream; it begins anew with `begin`."""
+        self.tag[row] = _EMPTY
+        self.begun[row] = False
+        self.target[row] = START_TARGET
+        self.min_depth[row] = _UNSEEN_DEPTH
+        for column in (self.late, self.early, self.duplicates, self.missing):
+            column[row] = 0
+        self.waiting_since[row] = np.inf
+
+    def begin(self, row: int, frame: int, depth: int = 0) -> None:
+        """Playout starts `depth` (or the target) frames behind `frame`, which is about to be placed."""
+        self.tag[row] = _EMPTY
+        self.begun[row] = True
+        self.target[row] = max(self.target[row], depth)
+        self.top[row] = frame - 1
+        self.first[row] = self.detect[row] = frame
+        self.play[row] = frame - self.target[row]
+        self.min_depth[row] = _UNSEEN_DEPTH
+        self.waiting_since[row] = np.inf
+
+    def expect(self, row: int, frame: int) -> None:
+        """The sender was silent up to `frame` on purpose: nothing before it is missing."""
+        if self.detect[row] > self.top[row] and frame > self.detect[row]:
+            self.detect[row] = frame
+            self.top[row] = frame - 1
+
+    def place(self, rows: Rows, frames: Rows, pcm: NDArray[np.int16]) -> NDArray[np.bool_]:
+        """Stores frames of begun streams; a mask of those that were new and in reach.
+
+        Late frames move their playout back at once, so that they are still heard.
+        """
+        for i in np.flatnonzero(frames >= self.play[rows] + RING):
+            self._jump(int(rows[i]), int(frames[i]))
+        where = frames & (RING - 1)
+        duplicate: NDArray[np.bool_] = self.tag[rows, where] == frames
+        fresh: NDArray[np.bool_] = ~duplicate & (frames > self.top[rows] - RING)
+        kept = rows[fresh]
+        self.tag[kept, where[fresh]] = frames[fresh]
+        self.pcm[kept, where[fresh]] = pcm[fresh]
+        np.maximum.at(self.top, kept, frames[fresh])
+        if duplicate.any():
+            np.add.at(self.duplicates, rows[duplicate], 1)
+        late = ~duplicate & (frames < self.play[rows])
+        if late.any():
+            self._grow(rows[late], frames[late])
+        return fresh
+
+    def _jump(self, row: int, frame: int) -> None:
+        self.early[row] += 1
+        self.play[row] = max(self.play[row], frame - self.target[row])
+
+    def _grow(self, rows: Rows, frames: Rows) -> None:
+        np.add.at(self.late, rows, 1)
+        for row, frame in zip(rows.tolist(), frames.tolist(), strict=True):
+            more = min(int(self.play[row]) - frame, MAX_TARGET - int(self.target[row]))
+            if more > 0:
+                self.target[row] += more
+                self.play[row] -= more
+            self.grown[row] = True
+
+    def due(self, now: float) -> Due | None:
+        """One frame per stream that has one for detection; call until None."""
+        waiting = np.flatnonzero(self.begun & (self.detect <= self.top))
+        while len(waiting):
+            behind = self.top[waiting] - (RING - 1) - self.detect[waiting]
+            if (behind > 0).any():
+                skip = np.maximum(behind, 0)
+                self.detect[waiting] += skip
+                self.missing[waiting] += skip
+            frames = self.detect[waiting]
+            have = self.tag[waiting, frames & (RING - 1)] == frames
+            if have.any():
+                return self._deliver(waiting[have], frames[have])
+            since = np.minimum(self.waiting_since[waiting], now)
+            self.waiting_since[waiting] = since
+            expired = waiting[now - since >= DETECT_WAIT - 1e-6]
+            self.detect[expired] += 1
+            self.missing[expired] += 1
+            waiting = expired[self.detect[expired] <= self.top[expired]]
+        return None
+
+    def _deliver(self, rows: Rows, frames: Rows) -> Due:
+        missing = self.missing[rows]
+        self.missing[rows] = 0
+        self.waiting_since[rows] = np.inf
+        self.detect[rows] += 1
+        return Due(rows, frames, missing)
+
+    def advance(self, rows: Rows) -> tuple[Rows, NDArray[np.bool_]]:
+        """One playout step of begun streams: (frame numbers, which of them are there)."""
+        frames = self.play[rows]
+        self.play[rows] += 1
+        have = self.tag[rows, frames & (RING - 1)] == frames
+        self.min_depth[rows] = np.minimum(self.min_depth[rows], self.top[rows] - frames)
+        return frames, have
+
+    def adapt(self, rows: Rows, silent: NDArray[np.bool_]) -> None:
+        """Once a second: shrink by one frame in silence if it was deeper than needed; in speech only for drift."""
+        spare = self.min_depth[rows]
+        seen = spare < _UNSEEN_DEPTH
+        calm = seen & ~self.grown[rows]
+        shrink = calm & (
+            (silent & (spare > MIN_TARGET)) | (spare >= self.target[rows] + _SPEECH_SURPLUS)
+        )
+        chosen = rows[shrink]
+        self.play[chosen] += 1
+        self.target[chosen] = np.maximum(self.target[chosen] - 1, MIN_TARGET)
+        self.grown[rows] = False
+        self.min_depth[rows] = _UNSEEN_DEPTH

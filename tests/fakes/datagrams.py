@@ -1,0 +1,87 @@
+"""UDP ports in memory for the media plane: what arrives is put there by the test, what was sent is a list."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+import numpy as np
+from numpy.typing import NDArray
+
+from telephony.media.ports import Arrivals
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One datagram that left."""
+
+    local_port: int
+    remote: tuple[str, int]
+    data: bytes
+    rtcp: bool = False
+
+
+class MemoryDatagrams:
+    """`Datagrams` without sockets."""
+
+    def __init__(self, *local_ports: int) -> None:
+        self._ports = local_ports or (10000,)
+        self._waiting: deque[tuple[int, bytes, tuple[str, int]]] = deque()
+        self._rtcp: deque[tuple[int, bytes, tuple[str, int]]] = deque()
+        self.sent: list[Sent] = []
+        self.closed = False
+
+    @property
+    def local_ports(self) -> tuple[int, ...]:
+        return self._ports
+
+    def arrive(
+        self, data: bytes, source: tuple[str, int], port: int = 10000, *, rtcp: bool = False
+    ) -> None:
+        queue = self._rtcp if rtcp else self._waiting
+        queue.append((self._ports.index(port), data, source))
+
+    def receive(self, into: Arrivals) -> int:
+        filled = 0
+        while self._waiting and filled < into.rows:
+            index, data, (host, port) = self._waiting.popleft()
+            kept = data[: into.ROW_BYTES]
+            into.data[filled, : len(kept)] = np.frombuffer(kept, np.uint8)
+            into.size[filled] = len(data) if len(data) <= into.ROW_BYTES else -1
+            into.port[filled] = index
+            into.address[filled] = int(IPv4Address(host))
+            into.source_port[filled] = port
+            filled += 1
+        return filled
+
+    def receive_rtcp(self) -> list[tuple[int, bytes, int, int]]:
+        taken = [(i, data, int(IPv4Address(host)), port) for i, data, (host, port) in self._rtcp]
+        self._rtcp.clear()
+        return taken
+
+    def send_rows(
+        self,
+        packets: NDArray[np.uint8],
+        rows: NDArray[np.int64],
+        ports: NDArray[np.int64],
+        addresses: NDArray[np.uint32],
+        remote_ports: NDArray[np.uint16],
+    ) -> None:
+        for at, row in enumerate(rows.tolist()):
+            self.send_one(
+                int(ports[at]),
+                packets[row].tobytes(),
+                int(addresses[at]),
+                int(remote_ports[at]),
+                rtcp=False,
+            )
+
+    def send_one(
+        self, port: int, packet: bytes, address: int, remote_port: int, *, rtcp: bool
+    ) -> None:
+        remote = (str(IPv4Address(address)), remote_port)
+        self.sent.append(Sent(self._ports[port], remote, packet, rtcp))
+
+    def close(self) -> None:
+        self.closed = True
