@@ -7,7 +7,8 @@ off; a second failure of the same sentence is a TtsFailedError.
 import asyncio
 import itertools
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -118,7 +119,7 @@ class ProcessVoice:
 
     async def synthesize(
         self, text: str, voice: str, rate_hz: int, generation: Generation
-    ) -> AsyncIterator[SpeechChunk]:
+    ) -> AsyncGenerator[SpeechChunk, None]:
         """See the port. Raises: TtsFailedError."""
         if rate_hz not in RATES_HZ:
             message = f"{rate_hz} Hz is not one of {RATES_HZ}"
@@ -129,31 +130,31 @@ class ProcessVoice:
         key = (spoken, voice, rate_hz)
         pieces = self._cache.get(key)
         if pieces is None:
-            async for piece in self._made(key, generation):
-                yield SpeechChunk(piece)
+            async with aclosing(self._made(key, generation)) as made:
+                async for piece in made:
+                    yield SpeechChunk(piece)
             return
         for piece in pieces:
             if generation in self._cancelled:
                 return
             yield SpeechChunk(piece)
 
-    async def _made(self, key: _Key, generation: Generation) -> AsyncIterator[bytes]:
+    async def _made(self, key: _Key, generation: Generation) -> AsyncGenerator[bytes, None]:
         pieces: list[bytes] = []
         self._speaking[generation] = None
         try:
             for _ in range(TRIES):
                 end: _Item = Kind.FAILED
                 skip = len(pieces)
-                async for item in self._one_try(key, generation):
-                    if isinstance(item, Kind):
-                        end = item
-                    elif skip:
-                        skip -= 1
-                    else:
-                        pieces.append(item)
-                        yield item
-                        if generation in self._cancelled:
-                            return
+                async with aclosing(self._one_try(key, generation)) as items:
+                    async for item in items:
+                        if isinstance(item, Kind):
+                            end = item
+                        elif skip:
+                            skip -= 1
+                        else:
+                            pieces.append(item)
+                            yield item
                 if end is not Kind.FAILED:
                     break
             else:
@@ -163,7 +164,7 @@ class ProcessVoice:
         if end is Kind.DONE:
             self._cache.put(key, tuple(pieces))
 
-    async def _one_try(self, key: _Key, generation: Generation) -> AsyncIterator[_Item]:
+    async def _one_try(self, key: _Key, generation: Generation) -> AsyncGenerator[_Item, None]:
         """Chunks, then how it ended: DONE, CANCEL or FAILED."""
         if generation in self._cancelled:
             yield Kind.CANCEL

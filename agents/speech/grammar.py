@@ -18,9 +18,10 @@ from agents.speech.letters import spell
 from agents.speech.ports import Grammar
 
 FILLERS: Final = frozenset({"um", "uh", "er", "erm", "well"})
-BEFORE: Final = "um | uh | well | okay | hi | hello"
-AFTER: Final = "please | thanks | thank you | um | uh"
-DIGITS: Final = "oh | zero | one | two | three | four | five | six | seven | eight | nine"
+# Weighted: unweighted, a filler is heard in the breath around one answer in three.
+BEFORE: Final = "/1/ <NULL> | /1e-5/ (um | uh | well | okay | hi | hello)"
+AFTER: Final = "/1/ <NULL> | /0.1/ (please | thanks | thank you) | /1e-4/ (um | uh)"
+DIGITS: Final = "zero | one | two | three | four | five | six | seven | eight | nine"
 HOURS: Final = (
     "one | two | three | four | five | six | seven | eight | nine | ten | eleven | twelve"
 )
@@ -83,7 +84,7 @@ def digits(least: int, most: int, step: str = "") -> Part:
     if not 0 < least <= most:
         message = f"{least} to {most} digits cannot be expected"
         raise GrammarError(message)
-    digit = f"({DIGITS} | (double | triple) ({DIGITS}))"
+    digit = f"(/1/ ({DIGITS}) | /0.05/ oh | /1e-3/ (double | triple) (oh | {DIGITS}))"
     return Part(f"[my number is | the number is | it is | it's] {digit}+", step)
 
 
@@ -144,7 +145,7 @@ def build(parts: Sequence[Part], pronunciations: Iterable[tuple[str, str]] = ())
             f"<before> = {BEFORE};",
             f"<after> = {AFTER};",
             *rules,
-            f"public <answer> = [<before>] ({answer}) [<after>];",
+            f"public <answer> = <before> ({answer}) <after>;",
             "",
         )
     )

@@ -6,7 +6,7 @@ carries the turn or generation it belongs to, so that one of a cancelled turn is
 Errors: the tree of `agents.speech.errors`.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -134,10 +134,11 @@ class TextToSpeech(Protocol):
 
     def synthesize(
         self, text: str, voice: str, rate_hz: int, generation: Generation
-    ) -> AsyncIterator[SpeechChunk]:
+    ) -> AsyncGenerator[SpeechChunk, None]:
         """Chunks as they are made; none at all for empty or unspeakable text.
 
-        Ends early, without error, once the generation is cancelled. Raises: TtsFailedError.
+        Ends early, without error, once the generation is cancelled. Close it (`aclosing`) when
+        leaving it unfinished. Raises: TtsFailedError.
         """
         ...
 
@@ -205,7 +206,7 @@ class LanguageModel(Protocol):
 
     def stream(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()
-    ) -> AsyncIterator[ModelEvent]:
+    ) -> AsyncGenerator[ModelEvent, None]:
         """The reply as it is made, `Done` last. Close the iterator to cancel.
 
         Raises: ModelFailedError and below, StageTimeoutError.
