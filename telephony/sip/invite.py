@@ -88,8 +88,7 @@ class InviteSession:
             self._end(Cause(EndKind.LOCAL), now)
 
     def reinvite(self, sdp: bytes, now: float) -> None:
-        busy = self._reinvite_in is not None or self._reinvite_out is not None
-        if self.phase is not Phase.CONFIRMED or busy or self._awaited is not None:
+        if self.phase is not Phase.CONFIRMED or self._reinvite_out or not self.settled:
             raise SipStateError("re-INVITE while the session is not settled")
         reinvite = OutgoingReinvite(
             self._core, self.dialog, self, sdp, owns_call_id=self.owns_call_id
@@ -174,6 +173,10 @@ class InviteSession:
 
     # ------------------------------------------------------------------ for re-INVITEs of ours
 
+    @property
+    def settled(self) -> bool:
+        return self._reinvite_in is None and self._awaited is None
+
     def reinvite_answered(self, response: Response, now: float) -> None:
         self._reinvite_out = None
         if self.phase is Phase.CONFIRMED:
@@ -210,7 +213,7 @@ class InviteSession:
         if self._reinvite_in is not None or self.phase in TOO_EARLY:
             wait = str(int(10 * self._core.ids.fraction()))  # RFC 3261 14.2
             self._core.respond(transaction, 500, now, extra=(("Retry-After", wait),))
-        elif self._reinvite_out is not None or self._awaited is not None:
+        elif self._awaited is not None or (self._reinvite_out and self._reinvite_out.in_flight):
             self._core.respond(transaction, REQUEST_PENDING, now)
         else:
             self._core.respond(transaction, 100, now)

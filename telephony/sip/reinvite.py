@@ -13,8 +13,10 @@ _DIALOG_GONE: Final = frozenset({408, 481})
 
 
 class ReinviteUser(Protocol):
-    """The session a re-INVITE belongs to."""
+    """The session a re-INVITE belongs to. `settled`: no re-INVITE of the other side is open."""
 
+    @property
+    def settled(self) -> bool: ...
     def reinvite_answered(self, response: Response, now: float) -> None: ...
     def reinvite_rejected(self, status: int, reason: str, now: float) -> None: ...
     def reinvite_lost_dialog(self, status: int, now: float) -> None: ...
@@ -32,6 +34,7 @@ class OutgoingReinvite:
         self._sdp = sdp
         self._owns_call_id = owns_call_id
         self._cseq = 0
+        self.in_flight = False  # False too while a 491 lets the other side go first
         self._ack: tuple[Flow, bytes] | None = None
 
     def start(self, now: float) -> None:
@@ -41,6 +44,7 @@ class OutgoingReinvite:
             self._dialog, "INVITE", self._cseq, extra, self._sdp
         )
         self._core.start_invite(request, flow, self, now)
+        self.in_flight = True
 
     def abandon(self) -> None:
         """The session has ended: no retry. A 2xx still on its way is ACKed all the same."""
@@ -52,13 +56,23 @@ class OutgoingReinvite:
         if response.status < 300:
             self._accepted(response, now)
         elif response.status == REQUEST_PENDING:
-            fraction = self._core.ids.fraction()
-            wait = 2.1 + 1.9 * fraction if self._owns_call_id else 2.0 * fraction
-            self._core.deadlines.set((self, "491"), now + round(wait, 2), self.start)
+            self.in_flight = False
+            self._back_off(now)
         elif response.status in _DIALOG_GONE:
             self._user.reinvite_lost_dialog(response.status, now)
         else:
             self._user.reinvite_rejected(response.status, response.reason, now)
+
+    def _back_off(self, now: float) -> None:
+        fraction = self._core.ids.fraction()
+        wait = 2.1 + 1.9 * fraction if self._owns_call_id else 0.01 + 1.99 * fraction
+        self._core.deadlines.set((self, "491"), now + round(wait, 2), self._retry)
+
+    def _retry(self, now: float) -> None:
+        if self._user.settled:
+            self.start(now)
+        else:
+            self._back_off(now)
 
     def failed(self, status: int, now: float) -> None:
         self._user.reinvite_lost_dialog(status, now)
