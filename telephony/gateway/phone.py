@@ -102,7 +102,7 @@ class PhoneGateway:
         choice: AgentChoice,
     ) -> None:
         try:
-            place, agreed = reserve(self._board.plane, self._address, sdp)
+            place, agreed = reserve(self._board.plane, self._address, sdp, session.flow.remote[0])
         except UnacceptableOfferError as refused:
             self._refuse(session, 488, "unacceptable_offer", warning=refused.warning)
             return

@@ -12,7 +12,9 @@ from telephony.media.handles import SlotHandle, VoiceHandle
 class Plane(Protocol):
     """Slots, voices and commands; all calls in the loop's thread."""
 
-    def reserve_rtp(self, remote: tuple[str, int] | None = None) -> tuple[SlotHandle, int]:
+    def reserve_rtp(
+        self, remote: tuple[str, int] | None = None, *, nat: bool = False
+    ) -> tuple[SlotHandle, int]:
         """A slot and its local port. Raises: NoMediaCapacityError."""
 
     def add_packet_slot(

@@ -55,16 +55,19 @@ class RtpPlace:
     capabilities: Capabilities
 
 
-def reserve(plane: Plane, address: str, offer: bytes | None) -> tuple[RtpPlace, Agreed | None]:
-    """Judges the offer and reserves a slot for it; without an offer only the slot.
+def reserve(
+    plane: Plane, address: str, offer: bytes | None, source: str
+) -> tuple[RtpPlace, Agreed | None]:
+    """Judges the offer and reserves a slot for it; without an offer only the slot. `source`: who sent the INVITE.
 
     Raises: UnacceptableOfferError, NoMediaCapacityError.
     """
     if offer is None:
-        slot, port = plane.reserve_rtp(None)
+        slot, port = plane.reserve_rtp(None, nat=True)
         return RtpPlace(slot, Capabilities(address, port)), None
     tried = _accepted(offer_answer.answer(offer, Capabilities(address, 9)))
-    slot, port = plane.reserve_rtp((tried.remote_address, tried.remote_port))
+    remote = (tried.remote_address, tried.remote_port)
+    slot, port = plane.reserve_rtp(remote, nat=tried.remote_address != source)
     capabilities = Capabilities(address, port)
     return RtpPlace(slot, capabilities), _accepted(offer_answer.answer(offer, capabilities))
 
@@ -77,7 +80,8 @@ def _accepted(result: Agreed | NotAcceptable) -> Agreed:
 
 def rtp_parameters(agreed: Agreed, source: str) -> RtpParameters:
     """What the plane needs of an agreement. `source`: where the signalling came from, for phones behind NAT."""
-    networks = (IPv4Network(source),) if _is_ipv4(source) else ()
+    behind_nat = agreed.remote_address != source and _is_ipv4(source)
+    networks = (IPv4Network(source),) if behind_nat else ()
     return RtpParameters(
         remote=(agreed.remote_address, agreed.remote_port),
         payload_type=agreed.send_payload_type,

@@ -1,0 +1,79 @@
+# `make` lists the targets. Everything runs in .venv; Debian packages are installed where root or `sudo -n` may.
+SHELL := /bin/sh
+PYTHON ?= python3.11
+BIN := .venv/bin
+RUN_PACKAGES := flite libopus0
+TEST_PACKAGES := flite libopus0 espeak-ng sox sip-tester baresip-core sipsak chromium redis-server
+ENGINE_FILES := requirements.txt
+TOOL_FILES := requirements.txt requirements-dev.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help run setup setup-test test test-fast test-unit lint format check interop browser bench clean packages-run
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: .venv/.run packages-run ## start everything: desk, widget, phone line
+	@exec $(BIN)/python manage.py run
+
+setup: .venv/.dev packages-run ## virtual environment with tools, database, commit hook; safe to repeat
+	@$(BIN)/python manage.py migrate --verbosity 0
+	@if [ -d .git ]; then .ci/install-hook; fi
+
+setup-test: .venv/.dev ## programs that the tests call: sipp, baresip, Chromium, …
+	@.ci/packages --need $(TEST_PACKAGES)
+
+test: setup-test ## all tests, interop and browser included
+	@$(BIN)/python -m pytest -m '' -q
+
+test-fast: .venv/.dev ## without interop and browser
+	@$(BIN)/python -m pytest -q
+
+test-unit: .venv/.dev ## the part that takes seconds
+	@$(BIN)/python -m pytest -q tests/unit tests/architecture
+
+lint: .venv/.dev ## format, faults, types, layers, sizes, migrations, deployment settings
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python .ci/check_sizes.py
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py check --deploy --fail-level WARNING
+
+format: .venv/.dev ## put the code into shape
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+check: lint test ## what CI runs
+
+interop: setup-test ## calls with sipp and baresip alone
+	@$(BIN)/python -m pytest -q -m interop tests/interop
+
+browser: setup-test ## calls with Chromium alone
+	@$(BIN)/python -m pytest -q -m browser tests/browser
+
+bench: .venv/.dev ## the figures of the README
+	@for program in benchmarks/*.py; do $(BIN)/python $$program || exit 1; done
+
+clean: ## removes what is generated, but never the data folder
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* staticfiles
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+packages-run:
+	@.ci/packages --wish $(RUN_PACKAGES)
+
+.venv/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: $(PYTHON) was not found."; exit 1; }
+	@echo "making the virtual environment"
+	@$(PYTHON) -m venv .venv || { echo "Debian: apt-get install python3-venv"; exit 1; }
+
+.venv/.run: .venv/bin/python $(ENGINE_FILES)
+	@echo "installing what the product needs (first time: a minute or two)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/.dev: .venv/bin/python $(TOOL_FILES)
+	@echo "installing what the product and its checks need (first time: a few minutes)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@ .venv/.run

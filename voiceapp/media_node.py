@@ -1,0 +1,316 @@
+"""The media node process: SIP, media plane, browser legs, calls. No ORM, no speech engine, no model in here.
+
+`serve` runs until SIGTERM or SIGINT, then drains: calls end with BYE, peer connections close, and the process is gone
+within five seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, Protocol
+
+from telephony.admission import is_allowed, parse_networks
+from telephony.call.effects import Limits
+from telephony.call.errors import RequestError
+from telephony.call.ids import CALLER, CallId, LegId
+from telephony.call.ports import EventLog, NodeBus, ParticipantFactory
+from telephony.call.registry import CallRegistry
+from telephony.call.session import SessionPorts
+from telephony.call.timers import LoopScheduler, TimerSet
+from telephony.gateway.browser import BrowserGateway
+from telephony.gateway.desk import DeskGateway
+from telephony.gateway.phone import PhoneGateway
+from telephony.gateway.requests import NodeControls, NodeRequests
+from telephony.gateway.resume import ResumeTokens
+from telephony.gateway.switchboard import Switchboard
+from telephony.legs.webrtc_leg import WebRtcLeg
+from telephony.media.parameters import MediaSettings
+from telephony.media.plane import MediaPlane
+from telephony.media.ports import AudioTap
+from telephony.sip.core import EngineSettings
+from telephony.sip.engine import SipEngine
+from telephony.sip.events import IncomingInvite, SipEvent
+from telephony.sip.ids import TokenIds
+from telephony.sip.source_guard import SourceGuard
+from telephony.sip.transport import SipTransport, TransportSettings
+from telephony.webrtc.peer import PeerSettings, unavailable_reason
+from voiceapp.configuration import Address, Configuration
+
+log = logging.getLogger(__name__)
+
+SWITCH_INTERVAL_S: Final = 0.0005
+HEALTH_S: Final = 5.0
+STOP_S: Final = 3.0
+_RTP_PORTS: Final = 16
+_SPARE: Final = 16
+
+
+class Startable(Protocol):
+    """A part with a life of its own."""
+
+    async def start(self) -> None: ...
+    async def close(self) -> None: ...
+
+
+class Bus(NodeBus, Startable, Protocol):
+    """The node's bus, which this process serves."""
+
+
+class Log(EventLog, Protocol):
+    """The node's event log. `trouble`: what keeps it from writing, or None."""
+
+    trouble: str | None
+
+    def start(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class Brains(Startable, Protocol):
+    """The links to the agent workers."""
+
+    def health(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeParts:
+    """The adapters of one node; `voiceapp.bootstrap` binds them."""
+
+    bus: Bus
+    log: Log
+    brains: Brains
+    make_participant: ParticipantFactory
+    tap: AudioTap
+    check_definition: Callable[[str, Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where one of several nodes listens: each has its SIP port and its share of the RTP range."""
+
+    sip: Address
+    rtp: tuple[int, ...]
+
+
+def ports_of(configuration: Configuration, index: int) -> Ports:
+    """Ports of the node with this index, from 0. Even RTP ports; the odd ones are RTCP's."""
+    sip = Address(configuration.sip.host, configuration.sip.port + index)
+    first, last = configuration.rtp_ports.first, configuration.rtp_ports.last
+    even = range(first + first % 2, last, 2)
+    share = max(1, len(even) // configuration.media_nodes)
+    return Ports(sip, tuple(even[index * share : (index + 1) * share][:_RTP_PORTS]))
+
+
+def address_for_peers(configuration: Configuration) -> str:
+    """What SIP and SDP name as ours: the setting, the bound address, or, bound to all, that of the default route."""
+    if configuration.public_address:
+        return configuration.public_address
+    if configuration.sip.host not in {"0.0.0.0", "::"}:
+        return configuration.sip.host
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # TEST-NET-1: nothing is sent
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+class MediaNode:
+    """One node: builds its parts in `__init__`, opens sockets in `serve`."""
+
+    def __init__(
+        self, configuration: Configuration, node: str, index: int, parts: NodeParts
+    ) -> None:
+        self._configuration = configuration
+        self._node = node
+        self._parts = parts
+        self._ports = ports_of(configuration, index)
+        self._stopping = asyncio.Event()
+        self._group: asyncio.TaskGroup | None = None
+        loop = asyncio.get_running_loop()
+        self._scheduler = LoopScheduler(loop)
+        self._timers = TimerSet(self._scheduler)
+        self._plane = MediaPlane(self._media_settings(), tap=parts.tap)
+        self._registry = CallRegistry(
+            SessionPorts(
+                log=parts.log,
+                scheduler=self._scheduler,
+                publish=parts.bus.publish,
+                node=node,
+                limits=Limits(resume_s=float(configuration.resume_s)),
+            ),
+            max_calls=configuration.max_calls,
+            new_id=lambda: CallId(f"c-{secrets.token_hex(8)}"),
+        )
+        self._board = Switchboard(
+            self._registry, self._plane, self._scheduler, self._spawn, parts.make_participant
+        )
+        address = address_for_peers(configuration)
+        self._engine = SipEngine(
+            EngineSettings(advertised=(address, self._ports.sip.port)), TokenIds(os.urandom)
+        )
+        allowed = parse_networks(configuration.sip_allow)
+        guard = SourceGuard(allow=lambda source: is_allowed(source, allowed))
+        bind = (self._ports.sip.host, self._ports.sip.port)
+        self._sip = SipTransport(
+            self._engine, self._sip_event, TransportSettings(bind=bind, guard=guard)
+        )
+        self._phone = PhoneGateway(
+            self._board, self._sip, address=address, max_calls=configuration.max_calls
+        )
+        self._requests = self._make_requests()
+
+    def _media_settings(self) -> MediaSettings:
+        calls = self._configuration.max_calls + _SPARE
+        return MediaSettings(
+            bind_address=self._ports.sip.host,
+            rtp_ports=self._ports.rtp,
+            rtp_capacity=_multiple_of_4(calls),
+            packet_capacity=_multiple_of_4(2 * calls),
+            voice_capacity=_multiple_of_4(calls),
+        )
+
+    def _make_requests(self) -> NodeRequests:
+        settings = PeerSettings(
+            addresses=self._configuration.webrtc_addresses,
+            ice_servers=self._configuration.ice_servers,
+        )
+
+        def make_leg(leg: LegId) -> WebRtcLeg:
+            return WebRtcLeg(leg, self._plane, settings, self._scheduler, self._spawn)
+
+        tokens = ResumeTokens(
+            lambda: secrets.token_urlsafe(24), float(self._configuration.resume_s)
+        )
+        browser = BrowserGateway(self._board, partial(make_leg, CALLER), tokens, self._scheduler)
+        desk = DeskGateway(self._board, make_leg, lambda: LegId(f"desk-{secrets.token_hex(4)}"))
+        controls = NodeControls(self.health, self._drain, self._parts.check_definition)
+        parts = self._parts
+        return NodeRequests(parts.bus, parts.log, self._board, browser, desk, controls)
+
+    # ------------------------------------------------------------------------------- life
+
+    async def serve(self) -> None:
+        """Runs the node until it is told to stop. Raises: OSError if an address is taken."""
+        loop = asyncio.get_running_loop()
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signal_number, self._stopping.set)
+        async with asyncio.TaskGroup() as self._group:
+            await self._start(loop)
+            log.info(
+                "media_node_ready", extra={"node": self._node, "sip_port": self._ports.sip.port}
+            )
+            await self._stopping.wait()
+            await self._stop()
+
+    async def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._parts.log.start()
+        self._plane.start(loop, self._board.deliver)
+        await self._parts.brains.start()
+        self._load_snapshot()
+        self._requests.bind()
+        await self._sip.start()
+        await self._parts.bus.start()
+        self._publish_health()
+        gc.collect()
+        gc.freeze()
+
+    async def _stop(self) -> None:
+        log.info("media_node_stopping", extra={"node": self._node, "calls": len(self._registry)})
+        self._timers.close()
+        self._drain(on=True)
+        await self._registry.end_all("node_stopped", STOP_S)
+        await self._sip.close()
+        await self._parts.brains.close()
+        await self._parts.bus.close()
+        self._plane.stop()
+        self._parts.log.close()
+
+    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        if self._group is None or (self._stopping.is_set() and self._group is None):
+            work.close()
+            return
+        self._group.create_task(self._guarded(name, work), name=name)
+
+    async def _guarded(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """A fault of one leg's task must not end the process's group."""
+        try:
+            await work
+        except Exception:
+            log.exception("task_failed", extra={"task": name})
+
+    def _load_snapshot(self) -> None:
+        """The last published configuration; without one, calls get 404 until `config.load`."""
+        try:
+            text = self._configuration.snapshot.read_text(encoding="utf-8")
+            self._requests.load(json.loads(text))
+        except FileNotFoundError:
+            log.info("no_snapshot_yet")
+        except (OSError, ValueError, RequestError) as error:
+            log.error("snapshot_refused", extra={"reason": str(error)})
+
+    # ------------------------------------------------------------------------------- events
+
+    def _sip_event(self, event: SipEvent) -> None:
+        try:
+            self._phone.handle(event)
+        except Exception:
+            log.exception("sip_event_failed", extra={"event_kind": type(event).__name__})
+            if isinstance(event, IncomingInvite):
+                event.session.bye(self._sip.now())
+                self._sip.flush()
+
+    def _drain(self, on: bool) -> None:
+        self._registry.draining = on
+        self._engine.draining = on
+
+    # ------------------------------------------------------------------------------- health
+
+    def health(self) -> Mapping[str, Any]:
+        """What the node says of itself (docs/wire.md, topic `node`)."""
+        stats = self._plane.stats()
+        return {
+            "calls": len(self._registry),
+            "max_calls": self._configuration.max_calls,
+            "draining": self._registry.draining,
+            "media": {
+                "alive": self._plane.alive,
+                "prioritised": self._plane.prioritised,
+                "late_p99_ms": round(stats.late_p99_ms, 2),
+                "overruns": stats.counters.overruns,
+            },
+            "browser_calls": unavailable_reason() or "ok",
+            "log": self._parts.log.trouble or "ok",
+            "brains": dict(self._parts.brains.health()),
+            "revision": self._board.plan.revision,
+            "sip": {
+                "port": self._ports.sip.port,
+                "counters": dict(self._engine.counters),
+                "calls": dict(self._phone.counters),
+            },
+            "pid": os.getpid(),
+        }
+
+    def _publish_health(self) -> None:
+        self._parts.bus.publish("node", {"node": self._node, "health": self.health()})
+        self._timers.set("health", HEALTH_S, self._publish_health)
+
+
+def _multiple_of_4(number: int) -> int:
+    return number + -number % 4
+
+
+def run_loop(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Runs a node's main: short turns for other threads, so that none of them holds the media thread up."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    asyncio.run(main())
