@@ -66,6 +66,10 @@ def after(*commands: CallCommand, state: CallState | None = None) -> CallState:
     return state
 
 
+def names(events: Sequence[CallEvent]) -> list[str]:
+    return [type(event).__name__ for event in events]
+
+
 @dataclass
 class FakeAudio:
     """`CallAudio`: keeps the edges it was given and counts flushes."""
