@@ -1,0 +1,32 @@
+"""Numbers and names as they are shown to somebody who may not see personal data."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+DOTS: Final = "•••"
+SHOWN_DIGITS: Final = 2
+_USER = re.compile(r"^(?:[\"<]|sips?:|tel:)*([^@;>\"]+)")
+_LONG_NUMBER = re.compile(r"\d(?:[ ./-]?\d){4,}")
+
+
+def party(address: str, transport: str) -> str:
+    """A caller or called party in short: the user part of a SIP address; a browser has no number."""
+    if transport == "webrtc":
+        return "Web visitor"
+    found = _USER.match(address.strip())
+    return found.group(1).strip() if found else "unknown"
+
+
+def mask(name: str) -> str:
+    """Enough to tell two calls apart, too little to call back."""
+    digits = [letter for letter in name if letter.isdigit()]
+    if len(digits) > SHOWN_DIGITS:
+        return f"{DOTS} {''.join(digits[-SHOWN_DIGITS:])}"
+    return f"{name[:1]}{DOTS}"
+
+
+def mask_numbers(text: str) -> str:
+    """The text with every number of five or more digits hidden."""
+    return _LONG_NUMBER.sub(DOTS, text)

@@ -1,0 +1,121 @@
+// A call's events folded into what a page shows: lines, turns, state, and who is there. Pure; no DOM.
+
+const SHOWN_IN_AUDIT = {
+  CallStarted: (e) => `Call began (${e.transport === "webrtc" ? "browser" : e.transport.toUpperCase()})`,
+  LegConnected: (e) => (e.resumed ? `${e.leg} is back` : null),
+  LegLost: (e) => `${e.leg} lost: ${words(e.reason)}`,
+  ListenStarted: (e) => `${e.who} listens`,
+  ListenStopped: (e) => `${e.who} stopped listening`,
+  FloorTaken: (e) => `${e.who} took over`,
+  FloorReturned: (e) => (e.who ? `${e.who} handed back` : `Agent has it again: ${words(e.reason)}`),
+  PersonRequested: () => "Caller asked for a person",
+  AgentFailed: (e) => `Agent failed: ${words(e.reason)}`,
+  RuleRefused: (e) => `Rule ${e.rule} stopped a ${e.what}`,
+  ToolRequested: (e) => `Tool ${e.tool}`,
+  ToolFinished: (e) => (e.ok ? "Tool done" : "Tool failed"),
+  MediaTroubled: (e) => (e.kind === "ok" ? "Audio is well again" : `Audio ${e.kind}`),
+  CallEnded: (e) => `Call ended: ${words(e.cause)}`,
+};
+
+const DIVIDERS = {
+  FloorTaken: ["human", (e) => `${e.who} took over`],
+  FloorReturned: ["speaking", (e) => (e.who ? `${e.who} handed back to the agent` : "The agent goes on")],
+  PersonRequested: ["human", () => "Caller asked for a person"],
+  AgentFailed: ["failed", () => "The agent failed; the call stays up"],
+  LegLost: ["degraded", (e) => (e.leg === "caller" ? "Connection to the caller lost" : null)],
+  CallEnded: ["ended", (e) => `Call ended: ${words(e.cause)}`],
+};
+
+function words(code) {
+  return String(code || "").replaceAll("_", " ");
+}
+
+export class CallFold {
+  constructor() {
+    this.seq = 0;
+    this.lines = [];
+    this.turns = [];
+    this.steps = [];
+    this.slots = new Map();
+    this.legs = new Map();
+    this.audit = [];
+    this.start = null;
+    this.ended = null;
+    this.floor = "agent";
+    this.partials = new Map();
+    this.quality = null;
+    this.misunderstood = 0;
+  }
+
+  // Live events grow word by word; replayed ones stand there at once.
+  take(event, isLive) {
+    if (event.seq <= this.seq) return;
+    this.seq = event.seq;
+    const known = FOLD[event.kind];
+    if (known) known(this, event.event || {}, event, isLive);
+    const audit = SHOWN_IN_AUDIT[event.kind];
+    const text = audit ? audit(event.event) : null;
+    if (text) this.audit.push({ seq: event.seq, at_us: event.at_us, text });
+    const divider = DIVIDERS[event.kind];
+    const said = divider ? divider[1](event.event) : null;
+    if (said) this.lines.push({ id: `d${event.seq}`, kind: "divider", tone: divider[0], text: said, note: event.event.brief || "" });
+  }
+
+  partial(message) {
+    this.partials.set(message.role, message.text);
+  }
+
+  line(id) {
+    return this.lines.findLast((line) => line.id === id);
+  }
+
+  turn(number) {
+    return this.turns.find((turn) => turn.turn === number);
+  }
+}
+
+const FOLD = {
+  CallStarted: (fold, e, event) => { fold.start = { ...e, at_us: event.at_us }; },
+  LegAdded: (fold, e) => fold.legs.set(e.leg, { role: e.role, who: e.who, transport: e.transport, codec: "", listening: false }),
+  LegConnected: (fold, e) => { const leg = fold.legs.get(e.leg); if (leg) leg.codec = e.codec; },
+  LegRemoved: (fold, e) => fold.legs.delete(e.leg),
+  ListenStarted: (fold, e) => { const leg = fold.legs.get(e.leg); if (leg) leg.listening = true; },
+  ListenStopped: (fold, e) => { const leg = fold.legs.get(e.leg); if (leg) leg.listening = false; },
+  FloorTaken: (fold, e) => { fold.floor = e.leg; },
+  FloorReturned: (fold) => { fold.floor = "agent"; },
+  CallEnded: (fold, e, event) => { fold.ended = { ...e, at_us: event.at_us }; fold.partials.clear(); },
+  SegmentHeard: (fold, e, event) => {
+    fold.partials.delete(e.role);
+    const who = fold.legs.get(e.leg)?.who;
+    fold.lines.push({ id: `s${event.seq}`, kind: "said", role: e.role, who, text: e.text, withheld: event.withheld, start_s: e.start_s, turn: e.turn });
+  },
+  UtteranceStarted: (fold, e, event, isLive) => {
+    fold.lines.push({
+      id: e.utterance, kind: "said", role: "agent", text: e.text, withheld: event.withheld, start_s: e.start_s,
+      turn: e.turn, step: e.step, playing: true, since: isLive ? performance.now() : null,
+    });
+  },
+  UtteranceEnded: (fold, e) => {
+    const line = fold.line(e.utterance);
+    if (!line) return;
+    line.playing = false;
+    line.cut = !e.complete;
+    if (line.cut) line.heard = e.heard;
+  },
+  BargedIn: (fold, e) => {
+    const line = fold.line(e.utterance);
+    if (line) line.barge = { at_s: e.at_s, stop_ms: e.stop_ms, duck_ms: e.duck_ms };
+  },
+  StepEntered: (fold, e, event) => fold.steps.push({ ...e, at_us: event.at_us }),
+  SlotFilled: (fold, e, event) => {
+    if (event.withheld) fold.slots.set(e.name, "•••");
+    else if (e.value === null) fold.slots.delete(e.name);
+    else fold.slots.set(e.name, e.value);
+  },
+  Misunderstood: (fold, e) => { fold.misunderstood = e.times; },
+  QualityMeasured: (fold, e) => { if (e.leg === "caller") fold.quality = e; },
+  TurnTimed: (fold, e) => {
+    const said = fold.lines.findLast((line) => line.kind === "said" && line.role === "caller" && (line.turn === e.turn || line.turn === null));
+    fold.turns.push({ ...e, text: said ? said.text : "" });
+  },
+};

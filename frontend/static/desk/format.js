@@ -1,0 +1,36 @@
+// Numbers and times as people read them.
+
+export function duration(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  const minutes = Math.floor(whole / 60);
+  const rest = String(whole % 60).padStart(2, "0");
+  if (minutes < 60) return `${minutes}:${rest}`;
+  return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${rest}`;
+}
+
+export function clock(us) {
+  return new Date(us / 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+}
+
+export function ms(value) {
+  return value === null || value === undefined ? "–" : `${Math.round(value)}`;
+}
+
+export function pace(value) {
+  if (value === null || value === undefined) return "none";
+  if (value <= 500) return "good";
+  return value <= 1200 ? "fair" : "slow";
+}
+
+export function stepName(step) {
+  return step ? step.replaceAll("_", " ") : "";
+}
+
+const ENDS = {
+  caller_hung_up: "caller hung up", caller_left: "caller left", agent_ended: "agent ended it",
+  supervisor_ended: "ended by a supervisor", completed: "completed", resume_timeout: "caller did not come back",
+};
+
+export function cause(code) {
+  return code ? ENDS[code] || code.replaceAll("_", " ") : "ended";
+}
