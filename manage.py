@@ -10,6 +10,7 @@ from voiceapp.configuration import ConfigurationError, load
 
 
 def main() -> None:
+    os.umask(0o077)  # database, snapshot and secrets are for this user alone
     try:
         load().data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except (ConfigurationError, OSError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -72,6 +73,11 @@ def definition_of(agent: Agent, steps: Any, intents: Any) -> dict[str, Any]:
         "intents": [intent.as_definition() for intent in intents],
     }
     return {key: value for key, value in body.items() if value not in ("", [], {})}
+
+
+def text_of(definition: Mapping[str, Any]) -> str:
+    """A definition with one value per line, for reading and comparing."""
+    return json.dumps(definition, indent=2, ensure_ascii=False, sort_keys=True)
 
 
 def diff_lines(before: str, after: str, context: int = 3) -> Sequence[DiffLine]:

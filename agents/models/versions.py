@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final, NoReturn
 
 from django.db import models
@@ -132,11 +131,6 @@ class AgentVersion(models.Model):
 
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise VersionIsFinalError("A published version is never removed: calls refer to it.")
-
-    @property
-    def text(self) -> str:
-        """The definition, one value per line, for reading and comparing."""
-        return json.dumps(self.definition, indent=2, ensure_ascii=False)
 
 
 class SnapshotRevision(models.Model):

@@ -1,6 +1,6 @@
 """Writes of the agents' tables: one door each."""
 
-from agents.services.checking import problems_of
+from agents.services.checking import Place, place_of, problems_of
 from agents.services.publishing import (
     NotPublishableError,
     copy_to_draft,
@@ -13,9 +13,11 @@ from agents.services.snapshot import Published, publish_snapshot
 
 __all__ = [
     "NotPublishableError",
+    "Place",
     "Published",
     "copy_to_draft",
     "load_agent",
+    "place_of",
     "problems_of",
     "publish_agent",
     "publish_snapshot",

@@ -2,12 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
 from agents.conversation.flow import Flow, FlowError, parse_definition
 from agents.speech.errors import GrammarError, UnknownWordError
 from agents.speech.grammar import build, phrases
+
+PLACE: Final = re.compile(r"(?P<part>steps|intents)\[(?P<name>[^\]]*)\](?P<keys>\..*)?")
+FIELDS: Final[Mapping[str, str]] = {"min": "minimum", "max": "maximum"}
+"""Keys of the definition whose field in the form has another name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a fault is: `part` steps or intents with the `name` of the row, or neither; the `field` of its form."""
+
+    part: str
+    name: str
+    field: str
+    text: str
+
+
+def place_of(problem: str) -> Place:
+    """Where to show a problem (`steps[day].next: there is no step 'x'`) in a form."""
+    where, _, text = problem.partition(": ")
+    found = PLACE.fullmatch(where)
+    sentence = f"{text[:1].upper()}{text[1:]}."
+    if found is None:
+        return Place(
+            "", "", where.partition(".")[2] if where.startswith("limits.") else where, sentence
+        )
+    keys = (found["keys"] or "").strip(".").split(".")
+    key = keys[1] if keys[0] == "expect" and len(keys) > 1 else keys[0]
+    field = re.sub(r"\[.*", "", key)
+    return Place(found["part"], found["name"], FIELDS.get(field, field), sentence)
 
 
 def problems_of(definition: dict[str, Any]) -> list[str]:

@@ -38,9 +38,7 @@ def announce_routing(report: Callable[[str], None] | None = None) -> None:
 def route_number(*, dialled: str, label: str, agent: str) -> Route:
     """The number, answered by the agent. Idempotent: what people changed since then stays."""
     number, _ = Number.objects.get_or_create(dialled=dialled, defaults={"label": label})
-    route, made = Route.objects.get_or_create(number=number, defaults={"agent": agent})
-    if made:
-        announce_routing()
+    route, _ = Route.objects.get_or_create(number=number, defaults={"agent": agent})
     return route
 
 
@@ -54,5 +52,4 @@ def allow_widget(*, key: str, label: str, agent: str, origins: Sequence[str]) ->
     if missing:
         widget.origins = [*widget.origins, *missing]
         widget.save(update_fields=["origins"])
-    announce_routing()
     return widget

@@ -1,0 +1,329 @@
+"""Numbers, widget keys, calls and audit in the admin. Calls and audit are for reading alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from telephony.call.errors import BrokenLogError
+from telephony.models import (
+    AuditEvent,
+    CallRecord,
+    Number,
+    Outbox,
+    RejectedEvent,
+    Route,
+    WidgetKey,
+    origin_problem,
+)
+from telephony.selectors import answering_agents, masked, state_of_call, summary_of_call
+from telephony.services import announce_routing, record_audit
+
+
+class AgentChoiceField(forms.ChoiceField):
+    """The agents there are; one that is not published yet can be chosen and says so."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.pop("max_length", None)
+        super().__init__(choices=agent_choices, **kwargs)
+
+
+def agent_choices() -> list[tuple[str, str]]:
+    """For a select box; read at each display of the form."""
+    rows = [("", "choose an agent")]
+    for agent in answering_agents().values():
+        state = f"version {agent.version}" if agent.version else "not published yet"
+        rows.append((agent.slug, f"{agent.name} ({state})"))
+    return rows
+
+
+class OriginsField(forms.CharField):
+    """A list of origins, one per line."""
+
+    widget = forms.Textarea(attrs={"rows": 4, "placeholder": "https://www.example.com"})
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        origins = [line.strip() for line in str(value or "").splitlines() if line.strip()]
+        faults = [(origin, origin_problem(origin)) for origin in origins]
+        problems = [f"{origin}: {problem}." for origin, problem in faults if problem]
+        if problems:
+            raise ValidationError(problems)
+        return list(dict.fromkeys(origins))
+
+
+class RoutingAdmin(admin.ModelAdmin):
+    """Changes are published: the next call has them."""
+
+    def changed(self, request: HttpRequest) -> None:
+        announce_routing(lambda text: messages.info(request, text))
+
+    def save_model(self, request: HttpRequest, obj: models.Model, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        self._record(request, "changed" if change else "added", obj)
+
+    def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
+        self._record(request, "removed", obj)
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
+        for obj in queryset:
+            self._record(request, "removed", obj)
+        super().delete_queryset(request, queryset)
+
+    def _record(self, request: HttpRequest, deed: str, obj: models.Model) -> None:
+        who = request.user.get_username()
+        record_audit(who=who, what=f"{self.opts.model_name}.{deed}", subject=str(obj)[:100])
+        self.changed(request)
+
+
+class RouteForm(forms.ModelForm):
+    """Agents are chosen by name."""
+
+    agent = AgentChoiceField(label="answered by")
+
+    class Meta:
+        model = Route
+        fields = ("agent", "enabled")
+
+
+class RouteInline(admin.StackedInline):
+    """The agent that answers this number."""
+
+    model = Route
+    form = RouteForm
+    can_delete = False
+    min_num = 1
+
+
+@admin.register(Number)
+class NumberAdmin(RoutingAdmin):
+    """What can be dialled, and who answers."""
+
+    inlines = (RouteInline,)
+    list_display = ("dialled", "label", "answered_by", "in_service")
+    search_fields = ("dialled", "label")
+    list_select_related = ("route",)
+
+    @admin.display(description="answered by")
+    def answered_by(self, number: Number) -> str:
+        agent = answering_agents().get(number.route.agent) if hasattr(number, "route") else None
+        if agent is None:
+            return "nobody"
+        return f"{agent.name} ({'version ' + str(agent.version) if agent.version else 'not published'})"
+
+    @admin.display(description="in service", boolean=True)
+    def in_service(self, number: Number) -> bool:
+        return hasattr(number, "route") and number.route.enabled
+
+
+class WidgetKeyForm(forms.ModelForm):
+    """Origins one per line, agents by name."""
+
+    agent = AgentChoiceField(label="answered by")
+    origins = OriginsField(
+        required=False,
+        help_text="Sites that may use this key, one per line, exactly as the browser's address begins: "
+        "https://www.example.com. No wildcards. Without one, nobody can use it.",
+    )
+
+    class Meta:
+        model = WidgetKey
+        fields = ("label", "key", "agent", "origins", "enabled")
+
+
+@admin.register(WidgetKey)
+class WidgetKeyAdmin(RoutingAdmin):
+    """Sites that may call from the browser."""
+
+    form = WidgetKeyForm
+    list_display = ("label_or_key", "key", "agent", "sites", "enabled")
+    list_filter = ("enabled", "agent")
+    search_fields = ("label", "key", "agent")
+    readonly_fields = ("embed",)
+
+    def get_fields(self, request: HttpRequest, obj: WidgetKey | None = None) -> tuple[str, ...]:
+        fields = ("label", "key", "agent", "origins", "enabled")
+        return (*fields, "embed") if obj else fields
+
+    @admin.display(description="site", ordering="label")
+    def label_or_key(self, key: WidgetKey) -> str:
+        return key.label or key.key
+
+    @admin.display(description="origins")
+    def sites(self, key: WidgetKey) -> str:
+        return ", ".join(key.origins) or "none: nobody can use it"
+
+    @admin.display(description="for the page")
+    def embed(self, key: WidgetKey) -> SafeString:
+        return format_html("Key <code>{}</code>; the tag to copy is in the README.", key.key)
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """Rows that the program writes and people read."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class LiveFilter(admin.SimpleListFilter):
+    """Calls that are up, or over."""
+
+    title = "state"
+    parameter_name = "live"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("1", "live"), ("0", "ended")]
+
+    def queryset(
+        self, request: HttpRequest, queryset: models.QuerySet[CallRecord]
+    ) -> models.QuerySet[CallRecord]:
+        if self.value() is None:
+            return queryset
+        return queryset.filter(ended_at__isnull=self.value() == "1")
+
+
+@admin.register(CallRecord)
+class CallAdmin(ReadOnlyAdmin):
+    """Calls, for reading. Numbers are masked without `view_pii`; what was said needs `view_transcript`."""
+
+    list_display_links = ("started_at",)
+    list_filter = (LiveFilter, "agent", "transport", "person_requested", "started_at")
+    search_fields = ("call", "agent")
+    search_help_text = "Call id or agent. Numbers are encrypted and cannot be searched."
+    date_hierarchy = "started_at"
+    show_full_result_count = False
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("telephony.view_call")
+
+    def has_view_permission(self, request: HttpRequest, obj: CallRecord | None = None) -> bool:
+        return request.user.has_perm("telephony.view_call")
+
+    def get_list_display(self, request: HttpRequest) -> tuple[Any, ...]:
+        caller, called = (_number_column(request, name) for name in ("caller", "called"))
+        figures = ("barge_ins", "answer_ms", "person_requested")
+        return ("started_at", caller, called, "agent", "state", "length", *figures)
+
+    def get_fieldsets(self, request: HttpRequest, obj: CallRecord | None = None) -> Any:
+        caller, called = (_number_column(request, name) for name in ("caller", "called"))
+        return (
+            (None, {"fields": (("call", "state"), (caller, called), ("agent", "version", "step"))}),
+            (
+                "Times",
+                {"fields": (("started_at", "answered_at", "ended_at"), ("length", "end_cause"))},
+            ),
+            (
+                "Figures",
+                {"fields": (("barge_ins", "answer_ms"), ("person_requested", "controller"))},
+            ),
+            ("What was said", {"fields": (_summary_column(request), _transcript_column(request))}),
+        )
+
+    @admin.display(description="state", ordering="ended_at")
+    def state(self, call: CallRecord) -> str:
+        return call.phase if call.is_live else "ended"
+
+    @admin.display(description="length")
+    def length(self, call: CallRecord) -> str:
+        if call.seconds is None:
+            return "live"
+        minutes, seconds = divmod(round(call.seconds), 60)
+        return f"{minutes}:{seconds:02}"
+
+
+def _number_column(request: HttpRequest, name: str) -> Any:
+    """A column that shows a number as far as this person may see it."""
+    unmasked = request.user.has_perm("telephony.view_pii")
+
+    @admin.display(description=name, empty_value="")
+    def column(call: CallRecord) -> str:
+        try:
+            number = str(getattr(call, name))
+        except BrokenLogError:
+            return "cannot be decrypted"
+        return number if unmasked else masked(number)
+
+    column.__name__ = f"{name}_shown"
+    return column
+
+
+def _summary_column(request: HttpRequest) -> Any:
+    @admin.display(description="summary")
+    def summary(call: CallRecord) -> str:
+        if not request.user.has_perms(("telephony.view_transcript", "telephony.view_pii")):
+            return "Your role may not read this: it names the caller."
+        found = summary_of_call(call.pk)
+        return found.text if found else "It is written after the call."
+
+    return summary
+
+
+def _transcript_column(request: HttpRequest) -> Any:
+    @admin.display(description="transcript")
+    def transcript(call: CallRecord) -> SafeString | str:
+        if not request.user.has_perm("telephony.view_transcript"):
+            return "Your role may not read what was said."
+        record_audit(who=request.user.get_username(), what="transcript.read", subject=call.pk)
+        return _transcript(call)
+
+    return transcript
+
+
+def _transcript(call: CallRecord) -> SafeString | str:
+    try:
+        said = state_of_call(call.pk).conversation.said
+    except BrokenLogError:
+        return "The log of this call cannot be read."
+    lines = []
+    for part in said:
+        heard = part.text if part.heard is None else part.heard
+        unheard = part.text[len(heard) :].strip() if part.interrupted else ""
+        mark = format_html(" <s>{}</s> (not heard)", unheard) if unheard else ""
+        lines.append((part.role, round(part.start_s), part.role, heard, mark))
+    row = '<p class="said said-{}"><span class="said-at">{} s</span> <b>{}</b> {}{}</p>'
+    return format_html_join("", row, lines) or "Nothing was said."
+
+
+@admin.register(AuditEvent)
+class AuditAdmin(ReadOnlyAdmin):
+    """Who did what."""
+
+    list_display = ("at", "who", "what", "object", "detail")
+    list_filter = ("what", "at")
+    search_fields = ("who", "object")
+    date_hierarchy = "at"
+
+
+@admin.register(RejectedEvent)
+class RejectedEventAdmin(ReadOnlyAdmin):
+    """Spool rows that could not be taken."""
+
+    list_display = ("at", "node", "position", "call", "seq", "reason")
+    list_filter = ("node",)
+    search_fields = ("call",)
+    exclude = ("body",)
+
+
+@admin.register(Outbox)
+class OutboxAdmin(ReadOnlyAdmin):
+    """Work that follows calls: done, due, or failing."""
+
+    list_display = ("topic", "key", "tries", "next_at", "done_at", "last_error")
+    list_filter = ("topic", ("done_at", admin.EmptyFieldListFilter))
+    search_fields = ("key",)
