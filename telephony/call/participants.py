@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from telephony.call.events import Recorded
 from telephony.call.ids import CallId
@@ -46,13 +46,9 @@ class Participants:
         except Exception as error:  # noqa: BLE001 - no fault of an agent may end a call
             self._fail(name, error)
 
-    def spawn(self, name: str, work: Awaitable[None]) -> None:
+    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """A task that ends with the call at the latest."""
-
-        async def run() -> None:
-            await work
-
-        task = asyncio.get_running_loop().create_task(run(), name=f"call {self._call} {name}")
+        task = asyncio.get_running_loop().create_task(work, name=f"call {self._call} {name}")
         self._tasks.add(task)
         task.add_done_callback(partial(self._done, name))
         if self._closed:

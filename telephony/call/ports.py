@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -192,7 +192,7 @@ class CallAccess(Protocol):
     def set_timer(self, name: str, seconds: float | None, callback: Callable[[], None]) -> None:
         """One timer per name, owned by the call; None cancels it. All end with the call."""
 
-    def spawn(self, name: str, work: Awaitable[None]) -> None:
+    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """A task owned by the call; a failure becomes `FailAgent`."""
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -174,10 +174,10 @@ class CallSession:
         if refusal is None:
             self._mailbox.append((command, future))
             self._wake.set()
-        elif future is not None:
+            return
+        self._count_refusal(command, refusal)
+        if future is not None:
             future.set_exception(refusal)
-        else:
-            self._count_refusal(command, refusal)
 
     # -------------------------------------------------------------------------- what participants do
 
@@ -209,7 +209,7 @@ class CallSession:
         else:
             self._timers.set(own_name, seconds, partial(self._participants.guard, name, callback))
 
-    def spawn(self, name: str, work: Awaitable[None]) -> None:
+    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         self._participants.spawn(name, work)
 
     def _participant_failed(self, reason: str) -> None:

@@ -1,0 +1,91 @@
+"""The calls of a node: admission, rows, drain, the end of all."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from telephony.call.commands import EndCall
+from telephony.call.errors import BrokenLogError, CallGoneError, NoCapacityError
+from telephony.call.events import CallEnded
+from telephony.call.ids import CallId
+from telephony.call.log import MemoryEventLog
+from telephony.call.registry import ENDED_KEPT_S
+from telephony.call.state import Phase
+from tests.fakes.calls import CONNECT, START, CallBench, FakeAudio, after, record
+
+END = EndCall(cause="bye", by="caller")
+
+
+async def test_a_full_node_takes_no_more_calls_until_one_ends():
+    bench = CallBench(max_calls=1)
+    with pytest.raises(NoCapacityError):
+        bench.registry.open(FakeAudio())
+    bench.session.post(END)
+    await bench.session.wait_closed()
+    assert bench.registry.has_room
+    await bench.registry.end_all("stop", 1.0)
+
+
+async def test_a_draining_node_keeps_its_calls_and_takes_no_more():
+    bench = CallBench()
+    await bench.do(START, CONNECT)
+    bench.registry.draining = True
+    with pytest.raises(NoCapacityError):
+        bench.registry.open(FakeAudio())
+    assert bench.session.state.phase is Phase.ACTIVE
+    bench.registry.draining = False
+    await bench.registry.end_all("stop", 1.0)
+
+
+async def test_calls_are_found_while_they_live():
+    bench = CallBench()
+    assert bench.registry.get(CallId("c1")) is bench.session
+    with pytest.raises(CallGoneError):
+        bench.registry.get(CallId("c9"))
+    await bench.registry.end_all("stop", 1.0)
+
+
+async def test_an_ended_call_is_listed_for_a_minute():
+    bench = CallBench()
+    await bench.do(START, CONNECT)
+    assert [row["state"] for row in bench.registry.rows()] == ["listening"]
+    bench.session.post(END)
+    await bench.session.wait_closed()
+    assert [row["state"] for row in bench.registry.rows()] == ["ended"]
+    assert len(bench.registry) == 0
+    bench.clock.advance(ENDED_KEPT_S)
+    assert bench.registry.rows() == []
+
+
+async def test_all_calls_end_by_the_rules():
+    bench = CallBench()
+    await bench.do(START, CONNECT)
+    other = bench.registry.open(FakeAudio())
+    await bench.registry.end_all("shutdown", 1.0)
+    assert (bench.session.state.end_cause, other.state.end_cause) == ("shutdown", "shutdown")
+    assert bench.leg.closed == ["shutdown"]
+    assert (len(bench.registry), bench.clock.pending) == (0, 0)
+
+
+async def test_a_call_that_does_not_close_by_the_deadline_is_cut_off():
+    bench = CallBench()
+    await bench.do(START, CONNECT)
+    stuck = asyncio.Event()
+
+    async def close() -> None:
+        bench.agent.closed += 1
+        if bench.agent.closed == 1:
+            await stuck.wait()
+
+    bench.agent.close = close  # type: ignore[method-assign]
+    await bench.registry.end_all("shutdown", 0.01)
+    assert len(bench.registry) == 0
+    assert bench.session.state.phase is Phase.ENDED
+
+
+def test_the_log_in_memory_takes_records_in_order_only():
+    ringing = after(START)
+    with pytest.raises(BrokenLogError):
+        MemoryEventLog().append([record(ringing, CallEnded(cause="x", by="system"))])
