@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -26,16 +27,17 @@ from telephony.media.commands import (
 from telephony.media.engine import Engine
 from telephony.media.handles import SourceHandle, index_of
 from telephony.media.notices import Notice
-from telephony.media.registry import PortLedger
 from telephony.media.slots import quarter_of
+
+log = logging.getLogger(__name__)
 
 
 class Dispatcher:
     """Applies commands; stale handles are counted and change nothing."""
 
-    def __init__(self, engine: Engine, ledger: PortLedger, entropy: random.Random) -> None:
+    def __init__(self, engine: Engine, entropy: random.Random) -> None:
         self._engine = engine
-        self._ledger = ledger
+        self._ledger = engine.ledger
         self._entropy = entropy
         self._slots = engine.slots.rows
         self._first_voice = engine.slots.rows + len(engine.packet_legs.active)
@@ -62,7 +64,12 @@ class Dispatcher:
             if not all(self._engine.registry.live(handle) for handle in _handles(command)):
                 self._engine.counters.stale_commands += 1
                 continue
-            notices += self._handlers[type(command)](command, now) or []
+            try:
+                notices += self._handlers[type(command)](command, now) or []
+            except Exception:
+                # One call's command must not end the audio of all calls.
+                self._engine.counters.handler_errors += 1
+                log.exception("media_command_failed", extra={"command": type(command).__name__})
         return notices
 
     def _voice(self, command: Enqueue | Flush | Duck | Pause | Resume | SetGain | Guard) -> int:

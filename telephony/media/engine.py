@@ -21,7 +21,7 @@ from telephony.media.playback import StreamPlayback, VoicePlayback
 from telephony.media.playout import Voices
 from telephony.media.ports import AudioTap, Datagrams
 from telephony.media.receiver import Receiver
-from telephony.media.registry import Registry
+from telephony.media.registry import PortLedger, Registry
 from telephony.media.reports import Reports
 from telephony.media.sender import Sender
 from telephony.media.slots import FRAME_SAMPLES, QUARTERS, RtpSlots, rows_of_quarter
@@ -50,7 +50,8 @@ class Engine:
         self.ears = Ears(slots, self.voices, self.meters, handles[:slots], tap)
         self.slots = RtpSlots(rtp)
         self.buffers = JitterBuffers(rtp, FRAME_SAMPLES)
-        self.legs = Legs(self.slots, self.buffers, self.counters, len(datagrams.local_ports))
+        self.ledger = PortLedger(len(datagrams.local_ports))
+        self.legs = Legs(self.slots, self.buffers, self.counters, self.ledger)
         self.receiver = Receiver(self.slots, self.buffers, self.legs, datagrams, self.counters)
         self.stream_playback = StreamPlayback(self.buffers, self.floor, 0)
         self.sender = Sender(self.slots, self.floor, self.meters, datagrams, self.counters)

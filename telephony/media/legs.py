@@ -16,6 +16,7 @@ from telephony.media.counters import Counters
 from telephony.media.handles import SlotHandle
 from telephony.media.notices import Digit, Latched, Notice
 from telephony.media.parameters import RtpParameters
+from telephony.media.registry import PortLedger
 from telephony.media.slots import FRAME_SAMPLES, NOT_ACCEPTED, RtpSlots
 from telephony.rtp.dtmf import DigitReceiver
 from telephony.rtp.jitter_buffer import JitterBuffers
@@ -74,8 +75,10 @@ class Legs:
     """All legs' slow paths. `table_changed` is set when a source was learnt or left."""
 
     def __init__(
-        self, slots: RtpSlots, buffers: JitterBuffers, counters: Counters, ports: int
+        self, slots: RtpSlots, buffers: JitterBuffers, counters: Counters, ledger: PortLedger
     ) -> None:
+        ports = ledger.count
+        self._ledger = ledger
         self._slots = slots
         self._buffers = buffers
         self._counters = counters
@@ -177,6 +180,7 @@ class Legs:
         slots.sending[row] = leg.parameters.sending
         leg.latch, leg.ever_latched, leg.may_move = None, True, False
         self._expect(row, False)
+        self._ledger.settled(int(slots.port[row]), leg.handle)
         self.table_changed = True
         host = socket.inet_ntoa(source[0].to_bytes(4, "big"))
         self._notices.append(Latched(leg.handle, (host, source[1]), now))

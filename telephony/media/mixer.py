@@ -26,6 +26,7 @@ class Floor:
         self.direct = np.full(destinations, self.silence, np.int64)
         self._mixed: dict[int, Edges] = {}
         self._edges: dict[int, Edges] = {}
+        self._hearers: dict[int, set[int]] = {}
         self._wanted = np.zeros((2, sources + 1), np.int64)
         self._converter = RateConverter(sources + 1)
 
@@ -34,6 +35,7 @@ class Floor:
         wide = int(self.wide[destination])
         for source, _ in self._edges.pop(destination, ()):
             self._wanted[wide, source] -= 1
+            self._hearers[source].discard(destination)
         self._mixed.pop(destination, None)
         self.direct[destination] = self.silence
         if not edges:
@@ -41,6 +43,7 @@ class Floor:
         self._edges[destination] = edges
         for source, _ in edges:
             self._wanted[wide, source] += 1
+            self._hearers.setdefault(source, set()).add(destination)
         if len(edges) == 1 and edges[0][1] == 1.0:
             self.direct[destination] = edges[0][0]
         else:
@@ -48,12 +51,12 @@ class Floor:
 
     def forget(self, source: int) -> None:
         """No edge from or to it remains; what it last said is gone."""
-        hearing = [at for at, edges in self._edges.items() if any(s == source for s, _ in edges)]
-        for destination in hearing:
+        for destination in sorted(self._hearers.get(source, ())):
             kept = tuple(edge for edge in self._edges[destination] if edge[0] != source)
             self.route(destination, kept)
         if source < len(self.direct):
             self.route(source, ())
+        self._hearers.pop(source, None)
         self.hush(source)
 
     def hush(self, source: int) -> None:

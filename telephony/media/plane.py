@@ -30,7 +30,6 @@ from telephony.media.notices import Notice
 from telephony.media.packet_legs import PacketLeg
 from telephony.media.parameters import MediaSettings
 from telephony.media.ports import AudioTap, Datagrams
-from telephony.media.registry import PortLedger
 from telephony.media.udp_plain import PlainDatagrams
 
 log = logging.getLogger(__name__)
@@ -81,8 +80,8 @@ class MediaPlane:
         self._clock = clock or MonotonicClock()
         self._entropy = entropy or random.SystemRandom()
         self._engine = Engine(settings, self._datagrams, tap)
-        self._ledger = PortLedger(len(self._datagrams.local_ports))
-        self._dispatcher = Dispatcher(self._engine, self._ledger, self._entropy)
+        self._ledger = self._engine.ledger
+        self._dispatcher = Dispatcher(self._engine, self._entropy)
         self._commands: deque[tuple[Command, ...]] = deque()
         self._first_voice = settings.rtp_capacity + settings.packet_capacity
         self._lateness: deque[float] = deque(maxlen=_LATENESS_KEPT)
@@ -204,6 +203,12 @@ class MediaPlane:
         return notices, self._engine.packet_legs.take_outbox()
 
     def _run(self) -> None:
+        try:
+            self._tick()
+        except Exception:
+            log.exception("media_plane_died")
+
+    def _tick(self) -> None:
         self.prioritised = _prioritise()
         if not self.prioritised:
             log.warning("media_not_prioritised")

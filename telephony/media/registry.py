@@ -82,6 +82,10 @@ class PortLedger:
         self._legs: list[dict[int, Remote | None]] = [{} for _ in range(ports)]
         self._open: list[set[int]] = [set() for _ in range(ports)]
 
+    @property
+    def count(self) -> int:
+        return len(self._legs)
+
     def take(self, handle: int, remote: Remote | None, *, nat: bool) -> int:
         """Index of the port for a new leg, which is open if other addresses than `remote` may send.
 

@@ -22,10 +22,10 @@ UNVOICED_FRAMES: Final = 25
 """Half a second in which the detector hears no voice ends speech too, however loud: a tone, a fan."""
 SILENCE_DBFS: Final = -96.0
 _DIGITAL_SILENCE_DBFS: Final = -70.0
-_FLOOR_RANGE: Final = (-80.0, -30.0)
+_FLOOR_RANGE: Final = (-80.0, -20.0)
 _START_FLOOR: Final = -60.0
-_RISE_UNVOICED: Final = 0.05
-_RISE_VOICED_DB: Final = 0.01
+_FLOOR_FRAMES: Final = 75
+"""The floor is the lowest level of the last 1.5 to 3 s: speech has pauses in it, steady noise has none."""
 _ONSET: Final = np.array([bits.bit_count() >= 3 for bits in range(16)])
 _MODE: Final = 3
 
@@ -55,6 +55,9 @@ class VoiceDetectors:
         self.enabled = np.zeros(rows, np.bool_)
         self.speech = np.zeros(rows, np.bool_)
         self.floor_dbfs = np.full(rows, _START_FLOOR, np.float32)
+        self._lowest = np.full(rows, _START_FLOOR, np.float32)
+        self._counted = np.zeros(rows, np.int64)
+        self._lowest_before = np.full(rows, _START_FLOOR, np.float32)
         self.last_loud = np.zeros(rows, np.int64)
         self._history = np.zeros(rows, np.uint8)
         self._quiet = np.zeros(rows, np.int64)
@@ -68,7 +71,8 @@ class VoiceDetectors:
         self.enabled[row] = on
         self._history[row] = 0
         self.speech[row] = False
-        self.floor_dbfs[row] = _START_FLOOR
+        self.floor_dbfs[row] = self._lowest[row] = self._lowest_before[row] = _START_FLOOR
+        self._counted[row] = 0
         self._detectors[row] = _new_detector() if on else None
 
     def hear(
@@ -81,7 +85,7 @@ class VoiceDetectors:
         loud = level > np.maximum(threshold, gates)
         history = (self._history[rows] << 1 | (voiced & loud)) & 0x0F
         self._history[rows] = history
-        self._follow_floor(rows, level, voiced)
+        self._follow_floor(rows, level)
         was = self.speech[rows]
         started = _ONSET[history] & ~was
         heard = loud & (was | started)
@@ -111,13 +115,15 @@ class VoiceDetectors:
         ]
         return voiced
 
-    def _follow_floor(
-        self, rows: Rows, level: NDArray[np.float32], voiced: NDArray[np.bool_]
-    ) -> None:
-        floor = self.floor_dbfs[rows]
-        rise = np.where(voiced, _RISE_VOICED_DB, _RISE_UNVOICED * (level - floor))
-        moved = np.where(level < floor, floor + 0.3 * (level - floor), floor + rise)
-        self.floor_dbfs[rows] = np.clip(moved, *_FLOOR_RANGE)
+    def _follow_floor(self, rows: Rows, level: NDArray[np.float32]) -> None:
+        lowest = np.minimum(self._lowest[rows], np.clip(level, *_FLOOR_RANGE))
+        counted = self._counted[rows] + 1
+        full = counted >= _FLOOR_FRAMES
+        before = np.where(full, lowest, self._lowest_before[rows])
+        self._lowest_before[rows] = before
+        self._lowest[rows] = np.where(full, np.float32(_FLOOR_RANGE[1]), lowest)
+        self._counted[rows] = np.where(full, 0, counted)
+        self.floor_dbfs[rows] = np.minimum(before, lowest)
 
 
 def _new_detector() -> Any:

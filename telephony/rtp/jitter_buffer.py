@@ -92,6 +92,7 @@ class JitterBuffers:
         where = frames & (RING - 1)
         duplicate: NDArray[np.bool_] = self.tag[rows, where] == frames
         fresh: NDArray[np.bool_] = ~duplicate & (frames > self.top[rows] - RING)
+        newest = frames > self.top[rows]
         kept = rows[fresh]
         self.tag[kept, where[fresh]] = frames[fresh]
         self.pcm[kept, where[fresh]] = pcm[fresh]
@@ -100,21 +101,28 @@ class JitterBuffers:
             np.add.at(self.duplicates, rows[duplicate], 1)
         late = ~duplicate & (frames < self.play[rows])
         if late.any():
-            self._grow(rows[late], frames[late])
+            self._grow(rows[late], frames[late], newest[late])
         return fresh
 
     def _jump(self, row: int, frame: int) -> None:
         self.early[row] += 1
         self.play[row] = max(self.play[row], frame - self.target[row])
 
-    def _grow(self, rows: Rows, frames: Rows) -> None:
+    def _grow(self, rows: Rows, frames: Rows, newest: NDArray[np.bool_]) -> None:
         np.add.at(self.late, rows, 1)
-        for row, frame in zip(rows.tolist(), frames.tolist(), strict=True):
-            more = min(int(self.play[row]) - frame, MAX_TARGET - int(self.target[row]))
-            if more > 0:
+        late = zip(rows.tolist(), frames.tolist(), newest.tolist(), strict=True)
+        for row, frame, is_newest in late:
+            self.grown[row] = True
+            more = int(self.play[row]) - frame
+            if more <= 0:
+                continue
+            if self.target[row] + more <= MAX_TARGET:
                 self.target[row] += more
                 self.play[row] -= more
-            self.grown[row] = True
+            elif is_newest:
+                # The sender stopped and went on where it was: its whole clock is behind, not this packet.
+                self.target[row] = START_TARGET
+                self.play[row] = frame - START_TARGET
 
     def due(self, now: float) -> Due | None:
         """One frame per stream that has one for detection; call until None."""
