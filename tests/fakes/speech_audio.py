@@ -33,7 +33,8 @@ def spoken_wav(text: str, rate: int = 8_000, voice: str = "rms") -> Path:
 def spoken_pcm(text: str, rate: int = 8_000, voice: str = "rms") -> bytes:
     """The same as int16 little-endian samples."""
     with wave.open(str(spoken_wav(text, rate, voice))) as wav:
-        return wav.readframes(wav.getnframes())
+        pcm: bytes = wav.readframes(wav.getnframes())
+        return pcm
 
 
 def frames_of(pcm: bytes, rate: int = 8_000) -> list[bytes]:
