@@ -13,6 +13,8 @@ from telephony.sip.uri import Params, Uri, parse_uri, split_host_port, write_par
 
 TOKEN: Final = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+", re.ASCII)
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# Wider than a token: received=2001:db8::1 and empty values are common, and harmless.
+_PARAM_VALUE: Final = re.compile(r'[^\s",;<>]*|"(?:[^"\\]|\\.)*"', re.DOTALL)
 _CSEQ: Final = re.compile(r"([0-9]{1,10})[ \t]+([A-Za-z0-9\-.!%*_+`'~]+)", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
 _SLASH: Final = re.compile(r"[ \t]*/[ \t]*")
@@ -136,7 +138,10 @@ def parse_params(text: str) -> Params:
         name = name.strip(" \t")
         if not TOKEN.fullmatch(name):
             raise HeaderError("bad parameter name")
-        params.append((name, value.strip(" \t") if equals else None))
+        value = value.strip(" \t")
+        if not _PARAM_VALUE.fullmatch(value):
+            raise HeaderError("bad parameter value")
+        params.append((name, value if equals else None))
     return tuple(params)
 
 
@@ -185,7 +190,8 @@ def _parse_addr_spec(value: str) -> NameAddr:
     address, semicolon, rest = (after if at else value).partition(";")
     if "?" in address or "," in address:
         raise HeaderError("URI needs < and >")
-    uri = parse_uri((before + at + address).rstrip(" \t"))
+    user = before + at if at else ""
+    uri = parse_uri((user + address).rstrip(" \t"))
     return NameAddr(uri, "", parse_params(semicolon + rest))
 
 

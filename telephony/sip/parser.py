@@ -80,7 +80,8 @@ def parse(data: bytes, limits: Limits = DEFAULT_LIMITS, *, stream: bool = False)
     found = find_head_end(data)
     head_end, body_start = found or (len(data), len(data))
     fault: _Fault | None = None
-    if len(data) > (limits.message_bytes if stream else limits.datagram_bytes):
+    most = limits.message_bytes if stream and found else limits.datagram_bytes
+    if len(data) > most:
         head_end = min(head_end, limits.datagram_bytes)
         fault = _Fault(513, "Message Too Large")
     elif found is None:
@@ -102,8 +103,9 @@ def _split_lines(head: bytes) -> tuple[list[str], _Fault | None]:
     if text.count("\n") == count and text.count("\r") == count and "\x00" not in text:
         return lines, None
     text = text.replace("\r\n", "\n")
-    wrong = _BARE_CONTROL.search(text) is not None
-    return text.split("\n"), _Fault(400, "Control Character in Headers") if wrong else None
+    clean = _BARE_CONTROL.sub(" ", text)  # what is echoed in the refusal may not break its lines
+    fault = None if clean == text else _Fault(400, "Control Character in Headers")
+    return clean.split("\n"), fault
 
 
 def _split_headers(lines: list[str], limits: Limits) -> tuple[list[HeaderPair], _Fault | None]:

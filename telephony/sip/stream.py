@@ -13,6 +13,7 @@ from telephony.sip.parser import DEFAULT_LIMITS, Limits, find_head_end
 _LENGTH: Final = re.compile(
     rb"^(?:content-length|l)[ \t]*:[ \t]*(.*?)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE
 )
+_FOLD: Final = re.compile(rb"\r?\n[ \t]+")
 _DIGITS: Final = re.compile(rb"[0-9]{1,9}")
 PONG: Final = b"\r\n"
 
@@ -29,7 +30,8 @@ class StreamFramer:
         self._limits = limits
         self._buffer = bytearray()
         self._scanned = 0  # no end of head before this offset
-        self._needed: tuple[int, int] | None = None  # (body start, message end)
+        self._needed: int | None = None  # where the message ends, once its head is there
+        self._is_sip = False  # the start line of the message in the buffer was looked at
         self.broken = False
 
     @property
@@ -58,9 +60,9 @@ class StreamFramer:
                 return None
         if self.broken:
             return self._take(len(self._buffer))
-        assert self._needed is not None  # noqa: S101 - set by _find_frame when it returns True unbroken
-        end = self._needed[1]
-        return self._take(end) if len(self._buffer) >= end else None
+        if self._needed is None or len(self._buffer) < self._needed:
+            return None
+        return self._take(self._needed)
 
     def _line_end(self) -> bytes | Ping | None:
         if self._buffer[:4] == b"\r\n\r\n":
@@ -75,25 +77,39 @@ class StreamFramer:
     def _take(self, end: int) -> bytes:
         message = bytes(self._buffer[:end])
         del self._buffer[:end]
-        self._scanned, self._needed = 0, None
+        self._scanned, self._needed, self._is_sip = 0, None, False
         return message
 
     def _find_frame(self) -> bool:
+        """True when the length of the message is known, or the stream is broken."""
+        if not self._is_sip:
+            line_end = self._buffer.find(b"\n")
+            self._is_sip = line_end >= 0 and b"SIP/" in self._buffer[:line_end]
+            if line_end >= 0 and not self._is_sip:
+                return self._break(line_end + 1)
+        limit = self._limits.datagram_bytes
         found = find_head_end(self._buffer, self._scanned)
-        if found is None:
+        if found is None and len(self._buffer) <= limit:
             self._scanned = max(0, len(self._buffer) - 3)
-            self.broken = len(self._buffer) > self._limits.datagram_bytes or self._is_no_sip()
-            return self.broken
+            return False
+        if found is None or found[1] > limit:
+            return self._break(limit + 1)
         head_end, body_start = found
-        values = set(_LENGTH.findall(bytes(self._buffer[:head_end])))
-        length = values.pop() if values else b"0"
-        end = body_start + int(length) if _DIGITS.fullmatch(length) else -1
-        if values or end < 0 or end > self._limits.message_bytes:
-            self.broken = True
-            del self._buffer[body_start:]
-        self._needed = (body_start, end)
+        end = self._message_end(bytes(self._buffer[:head_end]), body_start)
+        if end is None:
+            return self._break(body_start)
+        self._needed = end
         return True
 
-    def _is_no_sip(self) -> bool:
-        line, newline, _ = self._buffer.partition(b"\n")
-        return bool(newline) and b"SIP/" not in line
+    def _message_end(self, head: bytes, body_start: int) -> int | None:
+        values = set(_LENGTH.findall(_FOLD.sub(b" ", head)))
+        length = values.pop() if values else b"0"
+        if values or not _DIGITS.fullmatch(length):
+            return None
+        end = body_start + int(length)
+        return end if end <= self._limits.message_bytes else None
+
+    def _break(self, end: int) -> bool:
+        self.broken = True
+        del self._buffer[end:]
+        return True

@@ -1,0 +1,106 @@
+"""Framing of a TCP stream, and which sources are read at all."""
+
+import time
+
+import pytest
+
+from telephony.sip.parser import Limits, Refuse, parse
+from telephony.sip.source_guard import SourceGuard
+from telephony.sip.stream import Ping, StreamFramer
+
+HEAD = b"OPTIONS sip:gw.test SIP/2.0\r\nVia: SIP/2.0/TCP a.test;branch=z9hG4bKx\r\n"
+
+
+def test_two_messages_and_a_body_in_one_read():
+    framer = StreamFramer()
+    first = HEAD + b"l: 5\r\n\r\nhello"
+    second = HEAD + b"Content-Length: 0\r\n\r\n"
+
+    assert framer.feed(first + second) == [first, second]
+    assert not framer.partial
+
+
+def test_a_ping_between_messages_is_seen_and_a_pong_is_not_a_message():
+    framer = StreamFramer()
+    message = HEAD + b"Content-Length: 0\r\n\r\n"
+
+    assert framer.feed(b"\r\n\r\n") == [Ping()]
+    assert framer.feed(b"\r\n" + message) == [message]
+
+
+def test_a_folded_content_length_is_read():
+    message = HEAD + b"Content-Length:\r\n 3\r\n\r\nabc"
+
+    assert StreamFramer().feed(message) == [message]
+
+
+def test_half_a_message_is_partial():
+    framer = StreamFramer()
+
+    assert framer.feed(HEAD) == []
+    assert framer.partial
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (b"Content-Length: -1\r\n\r\n", 400),
+        (b"Content-Length: 1\r\nl: 2\r\n\r\n", 400),
+        (b"Content-Length: 65537\r\n\r\n", 513),
+        (b"X: " + b"x" * 9000, 513),
+    ],
+)
+def test_an_unknown_frame_breaks_the_stream_and_its_head_is_refused(headers, status):
+    framer = StreamFramer()
+
+    [head] = framer.feed(HEAD + headers + b"v=0\r\n")
+
+    assert framer.broken
+    assert framer.feed(HEAD) == []
+    verdict = parse(head, stream=True)
+    assert isinstance(verdict, Refuse)
+    assert verdict.status == status
+
+
+def test_octet_by_octet_costs_time_in_proportion():
+    def cost(size):
+        framer = StreamFramer(Limits(datagram_bytes=100_000))
+        data = HEAD + b"X: " + b"x" * size + b"\r\n\r\n"
+        start = time.process_time()
+        for octet in data:
+            framer.feed(bytes((octet,)))
+        return time.process_time() - start
+
+    small, large = cost(4_000), cost(16_000)
+
+    assert large < 12 * small + 0.02
+
+
+def test_an_unknown_source_is_dropped_and_counted():
+    guard = SourceGuard(allow=lambda source: source == "192.0.2.1")
+
+    assert guard.admit("192.0.2.1", 0.0)
+    assert not guard.admit("192.0.2.2", 0.0)
+    assert guard.dropped == {"unknown_source": 1}
+
+
+def test_a_source_over_its_rate_is_dropped_until_time_has_passed():
+    guard = SourceGuard(per_second=10, burst=5)
+
+    admitted = [guard.admit("192.0.2.1", 0.0) for _ in range(6)]
+    other = guard.admit("192.0.2.2", 0.0)
+    later = guard.admit("192.0.2.1", 0.1)
+
+    assert admitted == [True] * 5 + [False]
+    assert other
+    assert later
+    assert guard.dropped == {"over_rate": 1}
+
+
+def test_a_flood_of_sources_is_forgotten():
+    guard = SourceGuard(per_second=10, burst=5)
+
+    for number in range(30_000):
+        guard.admit(f"source-{number}", number * 1.0)
+
+    assert len(guard._buckets) <= 10_001
