@@ -64,15 +64,20 @@ def definition_of(agent: Agent, steps: Any, intents: Any) -> dict[str, Any]:
         "instructions": lines.lines_of(agent.instructions),
         "limits": {
             "turns": agent.turns,
-            "minutes": agent.minutes,
+            "minutes": _short(agent.minutes),
             "misunderstandings": agent.misunderstandings,
-            "silence_s": agent.silence_s,
+            "silence_s": _short(agent.silence_s),
             "silences": agent.silences,
         },
         "steps": [step.as_definition() for step in steps],
         "intents": [intent.as_definition() for intent in intents],
     }
     return {key: value for key, value in body.items() if value not in ("", [], {})}
+
+
+def _short(number: float) -> float | int:
+    """A whole number as people write it, so that 8 and 8.0 are no difference."""
+    return int(number) if number == int(number) else number
 
 
 def text_of(definition: Mapping[str, Any]) -> str:

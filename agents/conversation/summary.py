@@ -12,6 +12,7 @@ from telephony.call.evolution import replay
 from telephony.call.state import CallState, Said
 
 MOST_QUESTIONS: Final = 5
+COUNTED: Final = (("turns", "turn"), ("barge_ins", "interruption"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,4 +103,9 @@ def _ending(state: CallState) -> str:
 def _measured(figures: Mapping[str, float | int | None]) -> str:
     response = figures["median_response_ms"]
     answered = f"; median response {response:.0f} ms" if response is not None else ""
-    return f"{figures['turns']} turns, {figures['barge_ins']} interruptions{answered}."
+    counts = (_count(figures[key], word) for key, word in COUNTED)
+    return f"{', '.join(counts)}{answered}."
+
+
+def _count(number: float | int | None, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -1,0 +1,187 @@
+"""What `manage.py doctor` looks at. Each check answers with a finding, whatever happens."""
+
+from __future__ import annotations
+
+import ctypes.util
+import errno
+import importlib.util
+import socket
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+from telephony.call.errors import CallError
+from voiceapp.adapters.bus_client import request_sync
+from voiceapp.adapters.encryption import Keyring
+from voiceapp.adapters.spool import SpoolFile, damaged_spools
+from voiceapp.configuration import Address, Configuration
+
+NODE_ANSWERS_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: `ok`, what was found, and what to do if it is not as it should be."""
+
+    name: str
+    ok: bool
+    found: str
+    remedy: str = ""
+
+
+def examine(configuration: Configuration) -> list[Finding]:
+    """All checks, in the order in which a start needs them."""
+    checks: tuple[Callable[[Configuration], Iterator[Finding]], ...] = (
+        _data_folder,
+        _database,
+        _secrets,
+        _spools,
+        _ports,
+        _codecs,
+        _engines,
+    )
+    findings: list[Finding] = []
+    for check in checks:
+        try:
+            findings.extend(check(configuration))
+        except Exception as error:  # noqa: BLE001 - a check that breaks is itself a finding
+            name = check.__name__.strip("_").replace("_", " ")
+            findings.append(Finding(name, ok=False, found=f"{type(error).__name__}: {error}"))
+    return findings
+
+
+def _data_folder(configuration: Configuration) -> Iterator[Finding]:
+    folder = configuration.data
+    if not folder.is_dir():
+        yield Finding("data folder", False, f"{folder} is not there", "run `make setup`")
+        return
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    private = not mode & 0o077
+    remedy = "" if private else f"chmod 700 {folder}"
+    yield Finding("data folder", private, f"{folder}, mode {mode:o}", remedy)
+
+
+def _database(configuration: Configuration) -> Iterator[Finding]:
+    try:
+        executor = MigrationExecutor(connection)
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseError as error:
+        remedy = "start the database, or correct VOICEAPP_DATABASE_URL"
+        yield Finding("database", False, f"it does not answer: {error}", remedy)
+        return
+    yield Finding("database", True, f"{connection.vendor} answers")
+    remedy = "python manage.py migrate" if missing else ""
+    found = f"{len(missing)} to apply" if missing else "all applied"
+    yield Finding("migrations", not missing, found, remedy)
+
+
+def _secrets(configuration: Configuration) -> Iterator[Finding]:
+    folder = configuration.data_key.parent
+    files = sorted(folder.glob("*.key")) if folder.is_dir() else []
+    opened = [file.name for file in files if stat.S_IMODE(file.stat().st_mode) & 0o077]
+    if opened:
+        remedy = f"chmod 600 {folder}/*.key"
+        yield Finding("secrets", False, f"others can read {', '.join(opened)}", remedy)
+    else:
+        yield Finding("secrets", True, f"{len(files)} keys" if files else "made at first use")
+
+
+def _spools(configuration: Configuration) -> Iterator[Finding]:
+    files = sorted(configuration.spool.glob("node*.sqlite3"))
+    if not files:
+        yield Finding("spool", True, "none yet")
+    for path in files:
+        yield _spool(path, configuration)
+    for path in damaged_spools(configuration.spool):
+        remedy = "keep it for a person to look at, then move it out of the folder"
+        yield Finding("spool", False, f"{path.name} was set aside as damaged", remedy)
+
+
+def _spool(path: Path, configuration: Configuration) -> Finding:
+    spool = SpoolFile.attach(path, Keyring.load(configuration.data_key))
+    try:
+        faults = [row for row in spool.rows_after(0, 1000) if row.record is None]
+    finally:
+        spool.close()
+    if faults:
+        remedy = "see “Rejected events” in the admin"
+        return Finding("spool", False, f"{path.name}: {len(faults)} rows unreadable", remedy)
+    return Finding("spool", True, f"{path.name} is readable")
+
+
+def _ports(configuration: Configuration) -> Iterator[Finding]:
+    ours = _nodes_that_answer(configuration)
+    wanted = (
+        ("HTTP", configuration.http, socket.SOCK_STREAM, "VOICEAPP_HTTP"),
+        ("SIP over UDP", configuration.sip, socket.SOCK_DGRAM, "VOICEAPP_SIP"),
+        ("SIP over TCP", configuration.sip, socket.SOCK_STREAM, "VOICEAPP_SIP"),
+    )
+    for name, address, kind, variable in wanted:
+        yield _port(name, address, kind, variable, ours=ours)
+    first = Address(configuration.sip.host, configuration.rtp_ports.first)
+    yield _port("RTP", first, socket.SOCK_DGRAM, "VOICEAPP_RTP_PORTS", ours=ours)
+
+
+def _nodes_that_answer(configuration: Configuration) -> bool:
+    try:
+        request_sync(configuration.run, "node1", "node.health", {}, NODE_ANSWERS_S)
+    except (CallError, OSError):
+        return False
+    return True
+
+
+def _port(
+    name: str, address: Address, kind: socket.SocketKind, variable: str, *, ours: bool
+) -> Finding:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    with socket.socket(family, kind) as probe:
+        if kind is socket.SOCK_STREAM:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address.host, address.port))
+        except OSError as error:
+            return _taken(f"port {name}", address, variable, error, ours=ours)
+    return Finding(f"port {name}", True, f"{address} is free")
+
+
+def _taken(name: str, address: Address, variable: str, error: OSError, *, ours: bool) -> Finding:
+    if error.errno == errno.EADDRINUSE and ours:
+        return Finding(name, True, f"{address} is in use, and we are running")
+    if error.errno == errno.EADDRINUSE:
+        remedy = f"stop the program that holds it, or set {variable}"
+        return Finding(name, False, f"{address} is in use by another program", remedy)
+    remedy = f"set {variable} to an address of this machine and a port you may open"
+    return Finding(name, False, f"{address}: {error.strerror}", remedy)
+
+
+def _codecs(configuration: Configuration) -> Iterator[Finding]:
+    found = ctypes.util.find_library("opus") or _bundled_opus()
+    remedy = "" if found else "apt-get install libopus0"
+    yield Finding("codec Opus", found is not None, found or "no library", remedy)
+
+
+def _bundled_opus() -> str | None:
+    """PyAV's wheel carries one, which aiortc uses."""
+    spec = importlib.util.find_spec("av")
+    if spec is None or spec.origin is None:
+        return None
+    folder = Path(spec.origin).parent.parent / "av.libs"
+    library = next(folder.glob("libopus*"), None)
+    return f"{library.name} of PyAV" if library else None
+
+
+def _engines(configuration: Configuration) -> Iterator[Finding]:
+    if configuration.engines == "fake":
+        yield Finding("speech engines", True, "fake ones are set; callers hear tones")
+        return
+    recogniser = importlib.util.find_spec("pocketsphinx") is not None
+    remedy = "" if recogniser else "pip install -r requirements.txt"
+    yield Finding("recogniser", recogniser, "pocketsphinx" if recogniser else "missing", remedy)
+    voice = ctypes.util.find_library("flite_cmu_us_slt") or ctypes.util.find_library("flite")
+    remedy = "" if voice else "apt-get install flite libflite1"
+    yield Finding("voice", voice is not None, voice or "flite is missing", remedy)
