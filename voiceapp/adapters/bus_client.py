@@ -11,7 +11,7 @@ import contextlib
 import logging
 import socket
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -46,7 +46,7 @@ class BusClient:
     def __init__(self, run: Path, nodes: Sequence[str]) -> None:
         self._paths = {node: socket_path(run, node) for node in nodes}
 
-    async def subscribe(self, since: str | None = None) -> AsyncIterator[BusMessage]:
+    async def subscribe(self, since: str | None = None) -> AsyncGenerator[BusMessage, None]:
         feed = _Feed(self._paths, since)
         try:
             while True:

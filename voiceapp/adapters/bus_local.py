@@ -104,10 +104,15 @@ class _Peer:
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self.writer = writer
+        self.tasks: set[asyncio.Task[None]] = set()
         self.news = asyncio.Event()
         self.gone = False
         self.subscribed = False
         self.requests = 0
+
+    def own(self, task: asyncio.Task[None]) -> None:
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     def leave(self) -> None:
         self.gone = True
@@ -122,7 +127,7 @@ class LocalNodeBus:
         self._path = path
         self._ring = MessageRing(clock)
         self._handlers: dict[str, Handler] = {}
-        self._peers: dict[_Peer, asyncio.Task[Any] | None] = {}
+        self._peers: set[_Peer] = set()
         self._server: asyncio.Server | None = None
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -160,9 +165,9 @@ class LocalNodeBus:
             return
         self._server.close()
         self._server = None
-        for peer, task in tuple(self._peers.items()):
+        for peer in tuple(self._peers):
             peer.writer.transport.abort()
-            if task is not None:
+            for task in peer.tasks:
                 task.cancel()
         await self._quiet.wait()
         self._path.unlink(missing_ok=True)
@@ -171,14 +176,14 @@ class LocalNodeBus:
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = _Peer(writer)
-        self._peers[peer] = asyncio.current_task()
+        self._peers.add(peer)
         self._quiet.clear()
         try:
             async with asyncio.TaskGroup() as work:
                 await self._read(peer, reader, work)
                 peer.leave()
         finally:
-            del self._peers[peer]
+            self._peers.discard(peer)
             writer.close()
             if not self._peers:
                 self._quiet.set()
@@ -201,7 +206,7 @@ class LocalNodeBus:
         match message:
             case {"op": "subscribe", "since": str() | None as since} if not peer.subscribed:
                 peer.subscribed = True
-                work.create_task(self._feed(peer, since))
+                peer.own(work.create_task(self._feed(peer, since)))
             case {
                 "op": "request",
                 "id": int() as number,
@@ -209,7 +214,7 @@ class LocalNodeBus:
                 "args": dict() as args,
                 "timeout_s": int() | float() as timeout_s,
             }:
-                work.create_task(self._answer(peer, number, name, args, timeout_s))
+                peer.own(work.create_task(self._answer(peer, number, name, args, timeout_s)))
             case _:
                 raise FrameError("not a request")
 
