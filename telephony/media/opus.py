@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,28 +32,29 @@ _MAX_SAMPLES: Final = RATE_HZ * 120 // 1000
 _NAMES: Final = ("libopus.so.0", "libopus.0.dylib", "opus.dll")
 
 
-def _candidates() -> list[str]:
-    names = list(_NAMES)
-    found = ctypes.util.find_library("opus")
-    if found:
-        names.append(found)
+def _candidates() -> Iterator[str]:
+    """In the order in which they are tried; the wheel's needs nothing but the C library."""
+    yield from _NAMES
     wheel = find_spec("av")
     if wheel is not None and wheel.origin is not None:
         bundled = Path(wheel.origin).parent.parent / "av.libs"
-        names += [str(path) for path in sorted(bundled.glob("libopus*"))]
-    return names
+        yield from (str(path) for path in sorted(bundled.glob("libopus*")))
+    found = ctypes.util.find_library("opus")
+    if found:
+        yield found
 
 
 @cache
 def library() -> Any:
     """Libopus with its prototypes set. Raises: CodecUnavailableError, naming where it was looked for."""
-    candidates = _candidates()
-    for name in candidates:
+    tried: list[str] = []
+    for name in _candidates():
+        tried.append(name)
         try:
             return _typed(ctypes.PyDLL(name))
         except OSError:
             continue
-    raise CodecUnavailableError(f"libopus was not found as any of {', '.join(candidates)}")
+    raise CodecUnavailableError(f"libopus was not found as any of {', '.join(tried)}")
 
 
 def _typed(lib: Any) -> Any:

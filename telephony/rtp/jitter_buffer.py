@@ -20,7 +20,8 @@ MIN_TARGET: Final = 1
 MAX_TARGET: Final = 8
 START_TARGET: Final = 2
 DETECT_WAIT: Final = 0.020
-_EMPTY: Final = -1
+_EMPTY: Final = -(1 << 40)
+"""No frame is called so: playout begins before frame 0, with negative numbers."""
 _UNSEEN_DEPTH: Final = 1 << 30
 _SPEECH_SURPLUS: Final = 3
 """Frames too deep before one is dropped in speech: clock drift, not jitter."""

@@ -1,0 +1,137 @@
+"""One contract for all pools of UDP ports: batched and plain; and one call through them."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from telephony.media import udp
+from telephony.media.commands import Enqueue, Listen, Remove, Route, StartRtp
+from telephony.media.notices import Latched, Notice, PlayoutProgress, PlayoutState
+from telephony.media.parameters import MediaSettings, RtpParameters
+from telephony.media.plane import MediaPlane
+from telephony.media.ports import Arrivals, Datagrams
+from telephony.media.udp_plain import PlainDatagrams
+from telephony.rtp.packet import RtpPacket, build_packet
+from tests.unit.media_line import RecordingTap, noise, on_the_wire
+
+LOOPBACK = "127.0.0.1"
+LOOPBACK_NUMBER = 0x7F000001
+
+
+@pytest.fixture(params=[udp.MmsgDatagrams, PlainDatagrams])
+def pool(request: pytest.FixtureRequest) -> Iterator[Datagrams]:
+    opened: Datagrams = request.param(LOOPBACK, (0, 0), 1 << 20)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def peer() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind((LOOPBACK, 0))
+        sock.settimeout(2)
+        yield sock
+
+
+def receive(pool: Datagrams, count: int) -> Arrivals:
+    """Loopback delivers before `sendto` returns; a few tries cover a busy machine."""
+    arrivals = Arrivals(4096)
+    for _ in range(100):
+        if pool.receive(arrivals) == count:
+            return arrivals
+        select.select([], [], [], 0.01)
+    raise AssertionError("datagrams did not arrive")
+
+
+def test_received_row_tells_port_source_and_size(pool: Datagrams, peer: socket.socket):
+    peer.sendto(b"hello", (LOOPBACK, pool.local_ports[1]))
+    arrivals = receive(pool, 1)
+    assert arrivals.data[0, :5].tobytes() == b"hello"
+    assert arrivals.size[0] == 5
+    assert arrivals.port[0] == 1
+    assert arrivals.address[0] == LOOPBACK_NUMBER
+    assert arrivals.source_port[0] == peer.getsockname()[1]
+
+
+def test_datagram_longer_than_a_row_is_marked_as_truncated(pool: Datagrams, peer: socket.socket):
+    peer.sendto(bytes(Arrivals.ROW_BYTES), (LOOPBACK, pool.local_ports[0]))
+    assert receive(pool, 1).size[0] == Arrivals.ROW_BYTES
+    peer.sendto(bytes(Arrivals.ROW_BYTES + 1), (LOOPBACK, pool.local_ports[0]))
+    assert receive(pool, 1).size[0] == -1
+
+
+def test_nothing_waiting_is_no_rows(pool: Datagrams):
+    assert pool.receive(Arrivals(16)) == 0
+
+
+def test_rows_are_sent_from_their_ports(pool: Datagrams, peer: socket.socket):
+    packets = np.arange(4 * 172, dtype=np.uint32).astype(np.uint8).reshape(4, 172)
+    rows, ports = np.array([2, 0, 3]), np.array([0, 1, 1])
+    remote_port = peer.getsockname()[1]
+    addresses = np.full(3, LOOPBACK_NUMBER, np.uint32)
+    pool.send_rows(packets, rows, ports, addresses, np.full(3, remote_port, np.uint16))
+    got = [peer.recvfrom(2000) for _ in range(3)]
+    assert [data for data, _ in got] == [packets[row].tobytes() for row in (2, 0, 3)]
+    sources = [source[1] for _, source in got]
+    assert sources == [pool.local_ports[0], pool.local_ports[1], pool.local_ports[1]]
+
+
+def test_row_that_cannot_be_sent_holds_back_no_other(pool: Datagrams, peer: socket.socket):
+    packets = np.zeros((2, 172), np.uint8)
+    addresses = np.array([LOOPBACK_NUMBER, LOOPBACK_NUMBER], np.uint32)
+    remote_ports = np.array([0, peer.getsockname()[1]], np.uint16)
+    pool.send_rows(packets, np.array([0, 1]), np.array([0, 0]), addresses, remote_ports)
+    assert len(peer.recv(2000)) == 172
+
+
+def test_reports_come_and_go_by_the_port_above(pool: Datagrams, peer: socket.socket):
+    peer.sendto(b"report", (LOOPBACK, pool.local_ports[0] + 1))
+    got: list[tuple[int, bytes, int, int]] = []
+    for _ in range(100):
+        got = pool.receive_rtcp()
+        if got:
+            break
+        select.select([], [], [], 0.01)
+    assert got == [(0, b"report", LOOPBACK_NUMBER, peer.getsockname()[1])]
+    pool.send_one(0, b"answer", LOOPBACK_NUMBER, peer.getsockname()[1], rtcp=True)
+    data, source = peer.recvfrom(2000)
+    assert data == b"answer"
+    assert source[1] == pool.local_ports[0] + 1
+
+
+def test_port_that_is_taken_is_refused_with_nothing_left_open(peer: socket.socket):
+    taken = peer.getsockname()[1]
+    with pytest.raises(OSError, match="in use"):
+        udp.MmsgDatagrams(LOOPBACK, (0, taken), 1 << 16)
+
+
+async def test_a_call_over_real_sockets_and_the_real_thread(pool: Datagrams, peer: socket.socket):
+    told: list[Notice] = []
+    tap = RecordingTap()
+    settings = MediaSettings(rtp_capacity=8, packet_capacity=4, voice_capacity=8)
+    plane = MediaPlane(settings, datagrams=pool, tap=tap)
+    plane.start(asyncio.get_running_loop(), told.extend)
+    remote = peer.getsockname()
+    slot, port = plane.reserve_rtp(remote)
+    voice = plane.add_voice(8000)
+    plane.apply(StartRtp(slot, RtpParameters(remote)), Listen(slot, True))
+    plane.apply(Route(slot, ((voice, 1.0),)), Enqueue(voice, "1", noise(5).tobytes(), last=True))
+    for number, frame in enumerate(noise(25).reshape(-1, 160)):
+        packet = RtpPacket(0, number, 160 * number, 5, on_the_wire(frame))
+        peer.sendto(build_packet(packet), (LOOPBACK, port))
+        await asyncio.sleep(0.02)
+    assert plane.alive
+    plane.apply(Remove(slot))
+    plane.stop()
+    assert not plane.alive
+    assert [n.source for n in told if isinstance(n, Latched)] == [remote]
+    states = [n.state for n in told if isinstance(n, PlayoutProgress)]
+    assert states[-1] is PlayoutState.DONE
+    assert len(tap.of(slot)) >= 160 * 20
+    assert peer.recvfrom(2000)[1][1] == port
