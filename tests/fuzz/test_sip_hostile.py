@@ -63,7 +63,7 @@ async def ask(client: socket.socket, number: int) -> list[bytes]:
     """Send a request that is surely answered; what came before its answer."""
     loop = asyncio.get_running_loop()
     await loop.sock_sendall(client, SENTINEL % (number, number))
-    replies = []
+    replies: list[bytes] = []
     while True:
         reply = await loop.sock_recv(client, 65535)
         if b"sentinel%d" % number in reply:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from telephony.sip.core import EngineSettings
 from telephony.sip.engine import SipEngine
 from telephony.sip.events import SipEvent
-from telephony.sip.flow import Address, Flow
+from telephony.sip.flow import Address, Flow, Transport
 from telephony.sip.ids import TokenIds
 from telephony.sip.message import Request, Response
 from telephony.sip.parser import Parsed, parse
@@ -43,7 +43,7 @@ def start_lines(sent: list[tuple[Flow, bytes]]) -> list[str]:
 class Line:
     """`alice` calls `bob`. `sent` keeps each start line with its sender; `lose` says what the wire eats."""
 
-    def __init__(self, transport: str = "udp") -> None:
+    def __init__(self, transport: Transport = "udp") -> None:
         self.transport = transport
         self.now = 100.0
         self.alice = make_engine(1)
@@ -54,7 +54,7 @@ class Line:
         self.events_of: dict[str, list[SipEvent]] = {"alice": [], "bob": []}
 
     def flow(self, local: Address, remote: Address) -> Flow:
-        return Flow(self.transport, local, remote)  # type: ignore[arg-type] - a test's word
+        return Flow(self.transport, local, remote)
 
     def call(self, sdp: bytes | None = OFFER, **more):
         session = self.alice.invite(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from telephony.sdp.description import Direction, RtpMap, parse, write
+from telephony.sdp.description import Direction, Origin, RtpMap, parse, write
 from telephony.sdp.errors import SdpError
 
 TEXT = (
@@ -15,7 +15,7 @@ TEXT = (
 def test_a_description_is_read_and_written():
     found = parse(TEXT)
 
-    assert (found.origin.username, found.origin.session_id, found.origin.version) == ("rao", 20, 3)
+    assert found.origin == Origin("rao", 20, 3, "192.0.2.1")
     audio, video = found.media
     assert (audio.kind, audio.port, audio.formats) == ("audio", 4000, ("0", "97"))
     assert audio.rtpmaps() == {0: RtpMap("PCMU", 8000), 97: RtpMap("OPUS", 48000, 2)}

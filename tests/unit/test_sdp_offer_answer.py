@@ -126,7 +126,7 @@ def test_the_version_grows_only_when_the_text_changes():
 
     assert [a.version for a in (first, same, held, back)] == [70, 70, 71, 72]
     assert {a.session_id for a in (first, same, held, back)} == {70}
-    assert parse(back.sdp).origin.version == 72
+    assert b"o=- 70 72 IN IP4" in back.sdp
 
 
 def test_a_later_answer_is_computed_not_replayed():

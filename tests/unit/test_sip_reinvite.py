@@ -2,6 +2,7 @@
 
 import pytest
 
+from telephony.sdp import offer_answer
 from telephony.sdp.description import Direction
 from telephony.sdp.offer_answer import (
     PCMA,
@@ -9,7 +10,6 @@ from telephony.sdp.offer_answer import (
     Agreed,
     Capabilities,
     accept_answer,
-    answer,
     offer,
 )
 from telephony.sip.events import (
@@ -23,6 +23,14 @@ from telephony.sip.events import (
 from telephony.sip.message import write
 from telephony.sip.session import EndKind, Phase
 from tests.unit.sip_line import ANSWER, OFFER, Line
+
+
+def answer(sdp: bytes | None, capabilities: Capabilities, previous: Agreed | None = None) -> Agreed:
+    assert sdp is not None
+    found = offer_answer.answer(sdp, capabilities, previous)
+    assert isinstance(found, Agreed), found
+    return found
+
 
 CALLER = Capabilities("192.0.2.10", 4000)
 CALLED = Capabilities("192.0.2.20", 5000)
@@ -66,9 +74,9 @@ def test_reinvite_changes_codec_both_ways():
     theirs.accept_reinvite(changed.sdp, line.now)
     line.deliver()
     mirrored = accept_answer(change, line.event("alice", ReinviteAnswered).sdp)
+    assert isinstance(mirrored, Agreed)
 
     assert agreed.codec == PCMU
-    assert isinstance(changed, Agreed)
     assert (changed.codec, changed.send_payload_type, changed.receive_payload_type) == (PCMA, 8, 8)
     assert (mirrored.codec, mirrored.send_payload_type) == (PCMA, 8)
 

@@ -56,6 +56,7 @@ def test_an_unknown_frame_breaks_the_stream_and_its_head_is_refused(headers, sta
     [head] = framer.feed(HEAD + headers + b"v=0\r\n")
 
     assert framer.broken
+    assert isinstance(head, bytes)
     assert framer.feed(HEAD) == []
     verdict = parse(head, stream=True)
     assert isinstance(verdict, Refuse)

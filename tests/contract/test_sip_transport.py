@@ -1,0 +1,295 @@
+"""The sockets: calls over loopback UDP and TCP, reuse of connections, timeouts, refusal of sources, close."""
+
+import asyncio
+import contextlib
+import os
+import socket
+
+import pytest
+
+from telephony.sip.core import EngineSettings
+from telephony.sip.engine import SipEngine
+from telephony.sip.events import Answered, IncomingInvite, OptionsAnswered, SipEvent, Terminated
+from telephony.sip.ids import TokenIds
+from telephony.sip.session import EndKind
+from telephony.sip.source_guard import SourceGuard
+from telephony.sip.transport import SipTransport, TransportSettings
+from tests.unit.sip_line import ANSWER, OFFER
+
+OPTIONS = (
+    b"OPTIONS sip:gw.test SIP/2.0\r\nVia: SIP/2.0/TCP a.test;branch=z9hG4bK%d\r\nFrom: <sip:a.test>;tag=1\r\n"
+    b"To: <sip:gw.test>\r\nCall-ID: %d\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+)
+
+
+class End:
+    """One transport, what it was told, and a queue to wait on."""
+
+    def __init__(self, **settings) -> None:
+        self.told: asyncio.Queue[SipEvent] = asyncio.Queue()
+        self.answers = True
+        engine = SipEngine(EngineSettings(), TokenIds(os.urandom))
+        options = TransportSettings(("127.0.0.1", 0), **settings)
+        self.transport = SipTransport(engine, self.on_event, options)
+
+    def on_event(self, event) -> None:
+        self.told.put_nowait(event)
+        if isinstance(event, IncomingInvite) and self.answers:
+            event.session.answer(ANSWER, self.transport.now())
+            self.transport.flush()
+
+    async def next(self, kind):
+        while True:
+            event = await asyncio.wait_for(self.told.get(), 3)
+            if isinstance(event, kind):
+                return event
+
+    def call(self, other: "End", transport):
+        host, port = other.transport.address
+        session = self.transport.engine.invite(
+            f"sip:desk@{host}:{port}",
+            from_="sip:us@127.0.0.1",
+            flow=self.transport.flow(transport, host, port),
+            sdp=OFFER,
+            now=self.transport.now(),
+        )
+        self.transport.flush()
+        return session
+
+
+@pytest.fixture
+async def ends():
+    opened: list[End] = []
+
+    async def make(**settings) -> End:
+        end = End(**settings)
+        await end.transport.start()
+        opened.append(end)
+        return end
+
+    yield make
+    for end in opened:
+        await end.transport.close()
+        await end.transport.close()
+
+
+async def open_tcp(end: End) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection(*end.transport.address)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_a_call_from_invite_to_bye(ends, transport):
+    caller, called = await ends(), await ends()
+
+    session = caller.call(called, transport)
+    answered = await caller.next(Answered)
+    session.bye(caller.transport.now())
+    caller.transport.flush()
+    ended = await called.next(Terminated)
+
+    assert answered.sdp == ANSWER
+    assert ended.cause.kind is EndKind.REMOTE
+
+
+async def test_the_called_side_ends_a_tcp_call_over_the_connection_it_came_by(ends):
+    caller, called = await ends(), await ends()
+    caller.call(called, "tcp")
+    session = (await called.next(IncomingInvite)).session
+    await caller.next(Answered)
+    await called.next(object)
+
+    session.bye(called.transport.now())
+    called.transport.flush()
+
+    assert (await caller.next(Terminated)).cause.kind is EndKind.REMOTE
+    assert len(called.transport._connections) == 1
+
+
+async def test_a_timer_of_the_engine_repeats_a_lost_request(ends):
+    caller = await ends()
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.setblocking(False)
+        host, port = silent.getsockname()
+        caller.transport.engine.options(
+            f"sip:{host}:{port}",
+            from_="sip:us@127.0.0.1",
+            flow=caller.transport.flow("udp", host, port),
+            now=caller.transport.now(),
+        )
+        caller.transport.flush()
+
+        first = await loop.sock_recv(silent, 9000)
+        second = await asyncio.wait_for(loop.sock_recv(silent, 9000), 2)
+
+    assert first == second
+
+
+async def test_a_refused_connection_fails_the_request_with_503(ends):
+    caller = await ends()
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        host, port = unused.getsockname()
+
+    id = caller.transport.engine.options(
+        f"sip:{host}:{port}",
+        from_="sip:us@127.0.0.1",
+        flow=caller.transport.flow("tcp", host, port),
+        now=caller.transport.now(),
+    )
+    caller.transport.flush()
+
+    assert await caller.next(OptionsAnswered) == OptionsAnswered(id, 503)
+
+
+async def test_two_requests_share_one_connection(ends):
+    caller, called = await ends(), await ends()
+
+    caller.call(called, "tcp")
+    caller.call(called, "tcp")
+    await caller.next(Answered)
+    await caller.next(Answered)
+
+    assert len(called.transport._connections) == 1
+
+
+async def test_ping_gets_pong_and_requests_in_one_segment_are_all_answered(ends):
+    end = await ends()
+    reader, writer = await open_tcp(end)
+
+    writer.write(b"\r\n\r\n" + OPTIONS % (1, 1) + OPTIONS % (2, 2))
+    pong = await reader.readexactly(2)
+    first = await reader.readuntil(b"\r\n\r\n")
+    second = await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+    await writer.wait_closed()
+
+    assert pong == b"\r\n"
+    assert (b"z9hG4bK1" in first, b"z9hG4bK2" in second) == (True, True)
+
+
+async def test_a_message_that_never_ends_closes_the_connection(ends):
+    end = await ends(framing_timeout=0.05)
+    reader, writer = await open_tcp(end)
+
+    writer.write(OPTIONS.replace(b"Length: 0", b"Length: 99") % (1, 1) + b"v=0")
+    rest = await asyncio.wait_for(reader.read(), 2)
+    writer.close()
+    await writer.wait_closed()
+
+    assert rest == b""
+    assert end.transport.engine.counters["framing_timeout"] == 1
+
+
+async def test_a_frame_that_cannot_be_known_is_answered_and_the_connection_closed(ends):
+    end = await ends()
+    reader, writer = await open_tcp(end)
+
+    writer.write(OPTIONS.replace(b"Length: 0", b"Length: -5") % (1, 1))
+    reply = await asyncio.wait_for(reader.read(), 2)
+    writer.close()
+    await writer.wait_closed()
+
+    assert reply.startswith(b"SIP/2.0 400 ")
+
+
+async def test_an_unknown_source_gets_no_reply_and_no_connection(ends):
+    asked: list[str] = []
+    thrice = asyncio.Event()
+
+    def refuse(source: str) -> bool:
+        asked.append(source)
+        if len(asked) == 3:
+            thrice.set()
+        return False
+
+    guard = SourceGuard(allow=refuse)
+    end, asker = await ends(guard=guard), await ends()
+    reader, writer = await open_tcp(end)
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.sendto(OPTIONS % (1, 1), end.transport.address)
+        closed = await asyncio.wait_for(reader.read(), 2)
+        asker.call(end, "udp")
+        await asyncio.wait_for(thrice.wait(), 2)
+        stranger.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            stranger.recv(100)
+    writer.close()
+    await writer.wait_closed()
+
+    assert closed == b""
+    assert guard.dropped == {"unknown_source": 3}
+
+
+async def test_more_connections_than_allowed_are_closed(ends):
+    end = await ends(max_connections=1)
+    _, first = await open_tcp(end)
+    reader, second = await open_tcp(end)
+
+    assert await asyncio.wait_for(reader.read(), 2) == b""
+    for writer in (first, second):
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_a_peer_that_reads_nothing_is_cut_off(ends):
+    end = await ends()
+    _, writer = await open_tcp(end)
+    await asyncio.sleep(0.02)
+    [connection] = end.transport._connections.values()
+
+    connection.write(b"x" * (1 << 23))
+    await asyncio.sleep(0.02)
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+
+    assert end.transport.engine.counters["slow_reader"] == 1
+    assert end.transport._connections == {}
+
+
+async def test_an_event_handler_that_raises_loses_no_event(ends):
+    caller, called = await ends(), await ends()
+    failures = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda loop, context: failures.append(context["exception"]))
+    original = called.transport._on_event
+
+    def failing(event):
+        original(event)
+        raise RuntimeError("handler")
+
+    called.transport._on_event = failing
+    session = caller.call(called, "udp")
+    await caller.next(Answered)
+    session.bye(caller.transport.now())
+    caller.transport.flush()
+
+    assert (await called.next(Terminated)).cause.kind is EndKind.REMOTE
+    assert {str(failure) for failure in failures} == {"handler"}
+
+
+async def test_close_frees_the_port_and_leaves_nothing_behind():
+    before = asyncio.all_tasks()
+    end = End()
+    await end.transport.start()
+    address = end.transport.address
+    await end.transport.close()
+
+    again = SipTransport(end.transport.engine, end.on_event, TransportSettings(address))
+    await again.start()
+    await again.close()
+
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_taken_port_is_said_at_start(ends):
+    end = await ends()
+    other = SipTransport(
+        end.transport.engine, end.on_event, TransportSettings(end.transport.address)
+    )
+
+    with pytest.raises(OSError, match="in use"):
+        await other.start()
