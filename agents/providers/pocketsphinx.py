@@ -30,6 +30,8 @@ MODULE: Final = "agents.providers.pocketsphinx_child"
 START_SECONDS: Final = 30.0
 TURN_SECONDS: Final = 60
 REPLAYS: Final = 1
+# In a row without one that became warm: then the next call tries again, not this loop.
+COLD_ENDS: Final = 3
 # Silence put in for lost frames, so that the times of later words stay true.
 LONGEST_GAP_FRAMES: Final = 25
 BESIDE_SECONDS: Final = 0.1
@@ -193,6 +195,8 @@ class PocketsphinxStt:
         self.final_seconds = final_seconds
         self._workers: list[_Worker] = []
         self._contexts = itertools.count(1)
+        self._cold_ends = 0
+        self._started = False
 
     @property
     def pids(self) -> list[int]:
@@ -219,10 +223,13 @@ class PocketsphinxStt:
         if refused:
             await self.close()
             raise EngineMissingError(refused[0])
+        self._started = True
 
     async def open(self, call: str, rate_hz: int, expected: Grammar) -> PocketsphinxSession:
         """See the port."""
         grammar = compiled(expected)
+        while self._started and len(self._workers) < self._processes:
+            self._spawn()
         worker = min(self._workers, key=lambda one: len(one.sessions), default=None)
         if worker is None or len(worker.sessions) >= self._decoders:
             message = f"{self._processes * self._decoders} calls are listened to, which is all"
@@ -235,6 +242,7 @@ class PocketsphinxStt:
 
     async def close(self) -> None:
         """Ends all sessions and processes."""
+        self._started = False
         for worker in self._workers:
             for session in list(worker.sessions.values()):
                 await session.close()
@@ -257,6 +265,7 @@ class PocketsphinxStt:
         for worker in self._workers:
             if worker.process is process:
                 if frame.kind == Kind.READY:
+                    self._cold_ends = 0
                     worker.ready.set_result("")
                 elif session := worker.sessions.get(frame.context):
                     session.take(frame)
@@ -264,10 +273,10 @@ class PocketsphinxStt:
     def _on_exit(self, process: ChildProcess) -> None:
         for lost in [worker for worker in self._workers if worker.process is process]:
             self._workers.remove(lost)
-            was_warm = lost.ready.done()
-            if not was_warm:
+            if not lost.ready.done():
+                self._cold_ends += 1
                 lost.ready.set_result("pocketsphinx ended while it was loading")
-            fresh = self._spawn() if was_warm else None
+            fresh = self._spawn() if self._cold_ends < COLD_ENDS else None
             for session in lost.sessions.values():
                 if fresh is not None:
                     fresh.sessions[session.context] = session

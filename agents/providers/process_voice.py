@@ -20,6 +20,8 @@ from agents.speech.ports import RATES_HZ, Generation, SpeechChunk
 START_SECONDS: Final = 20.0
 CANCEL_SECONDS: Final = 1.0
 TRIES: Final = 2
+# In a row without one that became warm: then the next sentence tries again, not this loop.
+COLD_ENDS: Final = 3
 LONGEST_TEXT: Final = 2_000
 CACHED_BYTES: Final = 16 << 20
 CANCELLED_KEPT: Final = 4_096
@@ -76,6 +78,8 @@ class ProcessVoice:
         self._stall = stall_seconds
         self._cache = SentenceCache(cache_bytes)
         self._children: list[_Child] = []
+        self._cold_ends = 0
+        self._started = False
         self._idle: asyncio.Queue[_Child] = asyncio.Queue()
         self._contexts = itertools.count(1)
         self._speaking: dict[Generation, asyncio.Queue[_Item] | None] = {}
@@ -99,9 +103,11 @@ class ProcessVoice:
         if refused:
             await self.close()
             raise EngineMissingError(refused[0])
+        self._started = True
 
     async def close(self) -> None:
         """Ends the children; sentences being spoken fail."""
+        self._started = False
         for child in self._children:
             self._let_go(child, Kind.FAILED)
             child.process.end()
@@ -200,6 +206,8 @@ class ProcessVoice:
 
     async def _taken(self) -> _Child | None:
         """An idle child, warm; None if there is none in time."""
+        while self._started and len(self._children) < self._count:
+            self._spawn()
         try:
             async with asyncio.timeout(self._stall * 2):
                 while True:
@@ -237,6 +245,7 @@ class ProcessVoice:
         if child is None:
             return
         if frame.kind in (Kind.READY, Kind.REFUSED):
+            self._cold_ends = 0
             child.ready.set_result("" if frame.kind == Kind.READY else frame.json()["why"])
         elif frame.context != child.context:
             return
@@ -250,10 +259,10 @@ class ProcessVoice:
     def _on_exit(self, process: ChildProcess) -> None:
         for child in [child for child in self._children if child.process is process]:
             self._children.remove(child)
-            died_warm = child.ready.done()
-            if not died_warm:
+            refused = child.ready.done() and child.ready.result() != ""
+            if not child.ready.done():
+                self._cold_ends += 1
                 child.ready.set_result(f"{self._module} ended while it was loading")
             self._let_go(child, Kind.FAILED)
-            # One that never became warm would die again at once, and for ever.
-            if died_warm and not child.ready.result():
+            if not refused and self._cold_ends < COLD_ENDS:
                 self._spawn()

@@ -1,0 +1,196 @@
+"""The port TextToSpeech: flite and espeak-ng in child processes, and the tone that stands for them."""
+
+import asyncio
+import os
+import signal
+from contextlib import aclosing
+
+import numpy as np
+import pytest
+
+from agents.providers.espeak import espeak_voice
+from agents.providers.flite import flite_voice
+from agents.providers.process_voice import ProcessVoice
+from agents.providers.scripted import ToneVoice
+from agents.speech.errors import EngineMissingError, TtsFailedError
+from agents.speech.fallback import CircuitBreaker, FallbackVoice
+from agents.speech.ports import Generation
+
+SENTENCE = "We are open from nine to five on weekdays."
+LONG = "This sentence is long. " * 30
+PROCESSES = {"flite": flite_voice, "espeak": espeak_voice}
+
+
+@pytest.fixture(params=["flite", "espeak", "tone"])
+async def voice(request):
+    voice = ToneVoice() if request.param == "tone" else PROCESSES[request.param]()
+    await voice.start()
+    yield voice
+    await voice.close()
+
+
+@pytest.fixture(params=["flite", "espeak"])
+async def process_voice(request):
+    voice = PROCESSES[request.param]()
+    await voice.start()
+    yield voice
+    await voice.close()
+
+
+async def spoken(voice, text=SENTENCE, rate=8_000, number=1, name="slt"):
+    stream = voice.synthesize(text, name, rate, Generation("call", number))
+    async with aclosing(stream) as chunks:
+        return [chunk.pcm async for chunk in chunks]
+
+
+def loudness(pieces):
+    samples = np.frombuffer(b"".join(pieces), "<i2").astype(float)
+    return float(np.sqrt(np.mean(samples**2)))
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 24_000])
+async def test_a_sentence_comes_as_frames_of_20_ms_at_the_wanted_rate(voice, rate):
+    pieces = await spoken(voice, rate=rate)
+
+    assert {len(piece) for piece in pieces} == {rate // 50 * 2}
+    assert 1.0 < len(pieces) * 0.02 < 5.0
+    assert loudness(pieces) > 300
+
+
+@pytest.mark.parametrize("text", ["", "   ", "...", "\x00\x07", "—"])
+async def test_what_cannot_be_spoken_gives_no_chunk_and_no_error(voice, text):
+    assert await spoken(voice, text) == []
+
+
+@pytest.mark.parametrize("taken", [0, 1, 3])
+async def test_nothing_comes_out_after_a_cancel(voice, taken):
+    generation = Generation("call", 1)
+    async with aclosing(voice.synthesize(LONG, "slt", 8_000, generation)) as chunks:
+        got = [await anext(chunks) for _ in range(taken)]
+        voice.cancel(generation)
+        voice.cancel(generation)
+        late = [chunk async for chunk in chunks]
+
+    assert len(got) == taken
+    assert late == []
+
+
+async def test_a_cancelled_sentence_leaves_the_next_one_whole(voice):
+    whole = await spoken(voice, number=1)
+    cut = Generation("call", 2)
+    async with aclosing(voice.synthesize(LONG, "slt", 8_000, cut)) as chunks:
+        await anext(chunks)
+        voice.cancel(cut)
+
+    assert await spoken(voice, number=3) == whole
+
+
+async def test_another_calls_generation_of_the_same_number_goes_on(voice):
+    voice.cancel(Generation("other", 1))
+
+    assert await spoken(voice, number=1)
+
+
+async def test_an_iterator_that_is_dropped_halfway_frees_the_voice(voice):
+    for number in range(5):
+        async with aclosing(
+            voice.synthesize(f"{number} {LONG}", "slt", 8_000, Generation("call", number))
+        ) as chunks:
+            await anext(chunks)
+
+    assert await spoken(voice, number=9)
+
+
+async def test_closing_twice_is_harmless(voice):
+    await voice.close()
+    await voice.close()
+
+
+async def test_silence_before_and_after_the_words_is_cut(process_voice):
+    samples = np.frombuffer(b"".join(await spoken(process_voice)), "<i2")
+    loud = np.flatnonzero(np.abs(samples) > 60)
+
+    assert loud[0] < 8_000 * 0.04
+    assert len(samples) - loud[-1] < 8_000 * 0.07
+
+
+async def test_the_sentence_of_a_killed_process_is_spoken_to_its_end(process_voice):
+    whole = await spoken(process_voice, number=1)
+    repeated = SENTENCE + " "  # the cache must not answer
+    process_voice._cache._kept.clear()
+    stream = process_voice.synthesize(repeated, "slt", 8_000, Generation("call", 2))
+    async with aclosing(stream) as chunks:
+        os.kill(process_voice.pids[0], signal.SIGKILL)
+        pieces = [chunk.pcm async for chunk in chunks]
+
+    assert pieces == whole
+
+
+async def test_a_stopped_process_is_replaced_within_its_deadline():
+    voice = ProcessVoice("agents.providers.flite_child", stall_seconds=0.3)
+    await voice.start()
+    stopped = voice.pids[0]
+    os.kill(stopped, signal.SIGSTOP)
+
+    pieces = await spoken(voice)
+
+    assert pieces
+    assert stopped not in voice.pids
+    await voice.close()
+
+
+async def test_a_repeated_sentence_comes_from_memory(process_voice):
+    first = await spoken(process_voice, number=1)
+    for pid in process_voice.pids:
+        os.kill(pid, signal.SIGSTOP)
+
+    assert await spoken(process_voice, number=2) == first
+
+
+async def test_an_unknown_voice_is_a_typed_error_and_the_engine_goes_on(process_voice):
+    with pytest.raises(TtsFailedError):
+        await spoken(process_voice, name="nobody", number=1)
+
+    assert await spoken(process_voice, number=2)
+
+
+async def test_a_rate_that_no_leg_has_is_refused(process_voice):
+    with pytest.raises(TtsFailedError):
+        await spoken(process_voice, rate=11_025)
+
+
+async def test_an_engine_that_cannot_load_is_reported_at_start():
+    voice = ProcessVoice("agents.providers.no_such_child")
+    with pytest.raises(EngineMissingError):
+        await voice.start()
+
+    assert voice.pids == []
+
+
+async def test_two_calls_speak_at_once_through_two_processes():
+    voice = flite_voice(2)
+    await voice.start()
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(spoken(voice, f"Caller number {number} is next.", number=number))
+            for number in range(4)
+        ]
+    await voice.close()
+
+    assert all(task.result() for task in tasks)
+
+
+async def test_a_second_voice_speaks_when_the_first_hangs_and_the_circuit_opens():
+    first = ProcessVoice("agents.providers.flite_child", stall_seconds=5)
+    second = ToneVoice()
+    voice = FallbackVoice(first, second, CircuitBreaker(failures=1), seconds=0.1)
+    await voice.start()
+    os.kill(first.pids[0], signal.SIGSTOP)
+    loop = asyncio.get_running_loop()
+
+    assert await spoken(voice, number=1)
+    began = loop.time()
+    assert await spoken(voice, number=2)
+
+    assert loop.time() - began < 0.1
+    await voice.close()
