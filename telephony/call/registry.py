@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from telephony.call.commands import EndCall
 from telephony.call.errors import CallGoneError, NoCapacityError
+from telephony.call.events import CallEnded, Recorded
 from telephony.call.ids import CallId
 from telephony.call.ports import CallAudio
 from telephony.call.serial import row
@@ -72,6 +73,19 @@ class CallRegistry:
         """Live calls and those that ended within the last minute, as docs/wire.md has them."""
         live = (session.state for session in self._sessions.values())
         return [row(state, self._ports.node) for state in (*live, *self._ended.values())]
+
+    def end_unfinished(self, unfinished: Mapping[CallId, int]) -> None:
+        """Puts an end on record for calls (and their last `seq`) that a node of this name left when it died.
+
+        Call it once, before the first call. Raises: LogFullError.
+        """
+        ended = CallEnded(cause="node_died", by="system")
+        at_us = self._ports.scheduler.wall_us()
+        for call, seq in unfinished.items():
+            record = Recorded(call=call, seq=seq + 1, at_us=at_us, event=ended, actor="system")
+            self._ports.log.append([record])
+        if unfinished:
+            log.warning("calls_ended_by_restart", extra={"calls": len(unfinished)})
 
     async def end_all(self, cause: str, deadline_s: float) -> None:
         """Ends every call by the rules; those that have not closed by the deadline are cut off."""

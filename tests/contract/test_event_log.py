@@ -220,6 +220,26 @@ async def test_a_node_that_starts_again_finds_what_its_predecessor_left(path: Pa
     second.close()
 
 
+@pytest.mark.parametrize("body", [b"no json", b"[]"])
+async def test_a_row_that_is_damaged_is_shipped_with_its_fault(
+    spool: SqliteEventLog, path: Path, body: bytes
+):
+    spool.append(records())
+    await spool.committed(CALL, 4)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE event SET body = ? WHERE seq = 2", (body,))
+    with closing(SpoolFile.attach(path, KEYS)) as reader:
+        rows = reader.rows_after(0)
+    assert [row.record is None for row in rows] == [False, True, False, False]
+    assert "position 2" in rows[1].fault
+
+
+def test_a_folder_that_cannot_be_written_is_told_at_the_start(tmp_path: Path):
+    (tmp_path / "spool").write_text("a file where the folder should be")
+    with pytest.raises(OSError, match="spool"):
+        SqliteEventLog(tmp_path / "spool" / "node1.sqlite3", KEYS).start()
+
+
 def test_a_shipper_that_comes_before_the_node_is_told(path: Path):
     with pytest.raises(FileNotFoundError):
         SpoolFile.attach(path, KEYS)

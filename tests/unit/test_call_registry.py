@@ -11,6 +11,7 @@ from telephony.call.errors import BrokenLogError, CallGoneError, NoCapacityError
 from telephony.call.events import CallEnded
 from telephony.call.ids import CallId
 from telephony.call.log import MemoryEventLog
+from telephony.call.machine import replay
 from telephony.call.registry import ENDED_KEPT_S
 from telephony.call.state import Phase
 from tests.fakes.calls import CONNECT, START, CallBench, FakeAudio, after, record
@@ -89,3 +90,15 @@ def test_the_log_in_memory_takes_records_in_order_only():
     ringing = after(START)
     with pytest.raises(BrokenLogError):
         MemoryEventLog().append([record(ringing, CallEnded(cause="x", by="system"))])
+
+
+async def test_a_call_that_a_dead_node_left_has_an_end(caplog: pytest.LogCaptureFixture):
+    bench = CallBench()
+    await bench.do(START, CONNECT)
+    left = await bench.log.read(CallId("c1"))
+    again = CallBench(bench.log)
+    again.registry.end_unfinished({CallId("c1"): left[-1].seq})
+    state = replay(await again.log.read(CallId("c1")))
+    assert (state.phase, state.end_cause) == (Phase.ENDED, "node_died")
+    await again.registry.end_all("stop", 1.0)
+    await bench.session.abort()

@@ -60,7 +60,7 @@ class SqliteEventLog:
     def start(self) -> None:
         """Opens the spool, checks it, and begins to write. Blocks; call it before the loop has work.
 
-        Raises: sqlite3.OperationalError when the folder cannot be written.
+        Raises: OSError or sqlite3.OperationalError when the folder cannot be written.
         """
         self._file = SpoolFile.create(self._path, self._keyring)
         self._thread.start()
@@ -136,28 +136,32 @@ class SqliteEventLog:
             if self._file is None:
                 self._file = SpoolFile.create(self._path, self._keyring)
             self._file.insert(batch)
-        except sqlite3.OperationalError as error:
+        except (sqlite3.OperationalError, OSError) as error:
             self._troubled(error)
             return False
         except sqlite3.DatabaseError as error:
             self._troubled(error)
-            self._begin_anew(error)
+            self._file_is_damaged(error)
             return False
         if self.trouble is not None:
             log.warning("spool_writes_again", extra={"file": self._path.name})
             self.trouble = None
         return True
 
-    def _troubled(self, error: sqlite3.Error) -> None:
+    def _troubled(self, error: sqlite3.Error | OSError) -> None:
         if self.trouble is None:
             log.error("spool_write_failed", extra={"file": self._path.name, "reason": str(error)})
         self.trouble = str(error)
 
-    def _begin_anew(self, error: sqlite3.Error) -> None:
+    def _file_is_damaged(self, error: sqlite3.Error) -> None:
+        """The next attempt begins a new file; what is in the ring is not lost."""
         if self._file is not None:
             self._file.close()
             self._file = None
-        set_aside(self._path, str(error))
+        try:
+            set_aside(self._path, str(error))
+        except OSError as failure:
+            self._troubled(failure)
 
     def _done(self, count: int) -> None:
         with self._lock:

@@ -73,7 +73,7 @@ class SpoolFile:
     def create(cls, path: Path, keyring: Keyring) -> SpoolFile:
         """Opens or makes a spool; one that fails its check is set aside first, beside the new one.
 
-        Raises: sqlite3.OperationalError when the folder cannot be written.
+        Raises: OSError or sqlite3.OperationalError when the folder cannot be written.
         """
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
