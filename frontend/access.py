@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -48,7 +49,8 @@ async def viewer_of_session(session: Any) -> Viewer | None:
     """The rights of a socket's login as they are now: session, account and permissions are read again."""
     if session is None or session.session_key is None:
         return None
-    fresh = type(session)(session.session_key)
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    fresh = store(session.session_key)
     user = await get_user({"session": fresh})
     viewer: Viewer | None = await database_sync_to_async(viewer_of)(user)
     return viewer

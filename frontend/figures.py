@@ -50,7 +50,7 @@ class Figures:
         return {
             "live": len(live),
             "attention": sum(1 for row in live if attention_of(row)[0]),
-            "p95_ms": p95([ms for _, ms in self._answers]),
+            "p95_ms": p95([ms for _, ms in self._answers] or _last_answers(live)),
             "barge_ins": len(self._barge_ins),
             "mos": round(sum(self._mos.values()) / len(self._mos), 2) if self._mos else None,
         }
@@ -65,6 +65,11 @@ class Figures:
 
     def history(self) -> dict[str, list[float | None]]:
         return {name: [sample[i] for sample in self._history] for i, name in enumerate(NAMES)}
+
+
+def _last_answers(rows: Iterable[Mapping[str, Any]]) -> list[float]:
+    """What the rows know: all there is when the process has just begun to listen."""
+    return [float(row["answer_ms"]) for row in rows if row.get("answer_ms") is not None]
 
 
 def p95(values: list[float]) -> int | None:

@@ -118,6 +118,11 @@ def parse(data: str, shapes: Mapping[str, Shape], *, maximum: int) -> dict[str, 
         message = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise MessageError("This is not JSON.") from error
+    if "\\ud" in data.lower():  # half a surrogate pair has no UTF-8: it could not be sent on
+        try:
+            json.dumps(message, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise MessageError("This is not Unicode text.") from error
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise MessageError("A message is an object with a type.")
     kind = message["type"]

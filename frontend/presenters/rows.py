@@ -46,7 +46,7 @@ def attention_of(row: Row) -> tuple[int, str]:
     if row.get("state") == "ended" or row.get("controller"):
         return 0, ""
     if row.get("person_requested"):
-        return 100, "asked for a person"
+        return 100, "wants a person"
     if row.get("state") == "degraded":
         return 80, "agent failed"
     if row.get("state") == "reconnecting":

@@ -5,6 +5,8 @@ import { Ears, micProblem } from "./ears.js";
 import { ask, confirmEnd } from "./dialogs.js";
 
 const SLOW_MS = 300;
+const TAKE_TRIES = 8;
+const TAKE_PAUSE_MS = 150;
 
 export class Actions {
   // `page`: {socket, user, iceServers}; `current()` gives the row acted on.
@@ -17,7 +19,7 @@ export class Actions {
     this.call = null;
     this.onAir = false;
     this.build();
-    page.socket.on("welcome-rights", ({ permissions }) => { this.permissions = new Set(permissions); });
+    page.socket.on("up", ({ permissions }) => { this.permissions = new Set(permissions); });
     addEventListener("beforeunload", (event) => { if (this.onAir) event.preventDefault(); });
   }
 
@@ -121,9 +123,20 @@ export class Actions {
     } catch (error) {
       throw new Error(micProblem(error));
     }
-    await this.command(row.id, "take", reason ? { force_reason: reason } : {});
+    await this.ears.connected();
+    await this.takeFloor(row.id, reason ? { force_reason: reason } : {});
     await this.ears.speak();
     this.setAir(true);
+  }
+
+  // The call may learn of our connection a moment after we do.
+  async takeFloor(call, args) {
+    for (let tries = 0; ; tries++) {
+      const result = await this.page.socket.command(call, "take", args);
+      if (result.ok) return;
+      if (result.code !== "illegal_transition" || tries === TAKE_TRIES) throw new Error(result.text);
+      await new Promise((resolve) => setTimeout(resolve, TAKE_PAUSE_MS));
+    }
   }
 
   async handBack() {

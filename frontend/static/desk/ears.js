@@ -2,6 +2,7 @@
 
 const GATHER_MS = 1500;
 const METER_MS = 60;
+const CONNECT_MS = 6000;
 
 export class Ears {
   constructor(iceServers, onLost) {
@@ -40,6 +41,16 @@ export class Ears {
       this.levels.own = this.ownBy && !this.muted ? level(this.ownBy) : 0;
       this.onLevel?.(this.levels);
     }, METER_MS);
+  }
+
+  // Resolves when audio can flow; a call refuses the floor to a leg that is not connected yet.
+  async connected() {
+    const peer = this.peer;
+    for (const until = performance.now() + CONNECT_MS; performance.now() < until && this.peer === peer;) {
+      if (peer.connectionState === "connected") return;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    throw new Error("Your audio connection could not be made; your network may block it.");
   }
 
   // Asks for the microphone; nothing is sent yet. Throws what getUserMedia throws.

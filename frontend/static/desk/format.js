@@ -9,7 +9,7 @@ export function duration(seconds) {
 }
 
 export function clock(us) {
-  return new Date(us / 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  return new Date(us / 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 }
 
 export function ms(value) {

@@ -135,7 +135,7 @@ export class Rows {
     const stamp = `${words}`;
     if (cell.dataset.stamp === stamp) return;
     cell.dataset.stamp = stamp;
-    const tone = row.controller || row.why === "asked for a person" ? "human" : "degraded";
+    const tone = row.controller || row.why === "wants a person" ? "human" : "degraded";
     cell.replaceChildren(...(words ? [el("span", { class: "chip", "data-tone": tone }, icon(tone === "human" ? "person" : "triangle"), el("span", { class: "clip", text: words }))] : []));
   }
 

@@ -1,7 +1,7 @@
 // Looks of the widget, in its shadow root. Sites change them by --va-… properties and ::part().
 
 export const STYLE = `
-:host{--a:var(--va-accent,light-dark(#4650c8,#98a6ff));--at:var(--va-accent-text,light-dark(#fff,#14162b));--s:var(--va-surface,light-dark(#fff,#1c1f2a));--t:var(--va-text,light-dark(#1d2130,#eceef6));--b:var(--va-border,light-dark(#dfe2ea,#363b4c));--q:color-mix(in oklch,var(--t) 68%,var(--s));--r:var(--va-radius,18px);--h:light-dark(#7b2fc4,#d0a2ff);--bad:light-dark(#b3261e,#ff9d93);
+:host{--a:var(--va-accent,light-dark(#4650c8,#98a6ff));--at:var(--va-accent-text,light-dark(#fff,#14162b));--s:var(--va-surface,light-dark(#fff,#1c1f2a));--t:var(--va-text,light-dark(#1d2130,#eceef6));--b:var(--va-border,light-dark(#dfe2ea,#363b4c));--q:color-mix(in oklab,var(--t) 68%,var(--s));--r:var(--va-radius,18px);--h:light-dark(#7b2fc4,#d0a2ff);--bad:light-dark(#b3261e,#ff9d93);
 color-scheme:light dark;display:block;font:15px/1.45 var(--va-font,system-ui,sans-serif);color:var(--t)}
 :host([theme=light]){color-scheme:light}:host([theme=dark]){color-scheme:dark}
 :host([variant=launcher]),:host(:not([variant])){position:fixed;z-index:var(--va-z,2147483000);inset-block-end:var(--va-offset,20px);inset-inline-end:var(--va-offset,20px)}
@@ -38,17 +38,17 @@ svg{width:22px;height:22px;fill:none;stroke:currentColor;stroke-width:2;stroke-l
 .log{margin:0;padding:4px 18px 12px;list-style:none;overflow:auto;min-height:0;max-height:270px;display:grid;gap:9px;align-content:start;scroll-behavior:smooth}
 .log li{display:grid;gap:1px;max-width:88%}
 .log b{font-size:12px;font-weight:560;color:var(--q)}
-.log p{margin:0;padding:8px 13px;border-radius:14px;background:color-mix(in oklch,var(--t) 7%,var(--s));border-end-start-radius:5px;overflow-wrap:anywhere;width:fit-content}
-.log .caller{justify-self:end;justify-items:end}.log .caller p{background:color-mix(in oklch,var(--a) 17%,var(--s));border-radius:14px;border-end-end-radius:5px}
-.log .person p{background:color-mix(in oklch,var(--h) 16%,var(--s))}
+.log p{margin:0;padding:8px 13px;border-radius:14px;background:color-mix(in oklab,var(--t) 7%,var(--s));border-end-start-radius:5px;overflow-wrap:anywhere;width:fit-content}
+.log .caller{justify-self:end;justify-items:end}.log .caller p{background:color-mix(in oklab,var(--a) 17%,var(--s));border-radius:14px;border-end-end-radius:5px}
+.log .person p{background:color-mix(in oklab,var(--h) 16%,var(--s))}
 .log .partial p{color:var(--q)}
 .foot{display:grid;gap:10px;padding:12px 16px 14px;border-block-start:1px solid var(--b)}
 .tools{display:flex;gap:8px;justify-content:center}
 .tools button{display:flex;align-items:center;justify-content:center;gap:8px;min-height:46px;padding:0 15px;border-radius:99px;border:1px solid var(--b);font-weight:560;flex:1}
-.tools [aria-pressed=true]{background:color-mix(in oklch,var(--a) 16%,var(--s));border-color:var(--a)}
+.tools [aria-pressed=true]{background:color-mix(in oklab,var(--a) 16%,var(--s));border-color:var(--a)}
 .tools .end{background:var(--bad);border-color:transparent;color:light-dark(#fff,#2b0f0c)}
 .tools svg{width:19px;height:19px}
-form{display:flex;gap:8px}input{flex:1;min-width:0;min-height:44px;padding:0 14px;border-radius:99px;border:1px solid var(--b);background:color-mix(in oklch,var(--t) 4%,var(--s))}
+form{display:flex;gap:8px}input{flex:1;min-width:0;min-height:44px;padding:0 14px;border-radius:99px;border:1px solid var(--b);background:color-mix(in oklab,var(--t) 4%,var(--s))}
 form button{width:44px;height:44px;border-radius:50%;background:var(--a);color:var(--at);display:grid;place-items:center;flex:none}
 .notice{margin:0;padding:0 18px 14px;text-align:center;font-size:12.5px;color:var(--q)}
 @media (prefers-reduced-motion:reduce){*,*::before,*::after{animation:none!important;transition:none!important}.orb::before,.orb::after{transform:none}}
