@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from telephony.call.commands import (
     AddLeg,
     CallCommand,
     ConnectLeg,
+    EndCall,
     StartCall,
     StartListening,
     TakeFloor,
@@ -68,6 +70,12 @@ def after(*commands: CallCommand, state: CallState | None = None) -> CallState:
 
 def names(events: Sequence[CallEvent]) -> list[str]:
     return [type(event).__name__ for event in events]
+
+
+async def settle() -> None:
+    """Lets the tasks of sessions do what they can do."""
+    for _ in range(10):
+        await asyncio.get_running_loop().run_in_executor(None, int)
 
 
 @dataclass
@@ -156,3 +164,7 @@ class CallBench:
 
     async def kinds(self) -> list[str]:
         return [record.kind for record in await self.log.read(self.session.id)]
+
+    async def end(self) -> None:
+        self.session.post(EndCall(cause="bye", by="caller"))
+        await self.session.wait_closed()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from telephony.call import session
 from telephony.call.commands import (
     EndCall,
     FailAgent,
@@ -27,9 +28,7 @@ from telephony.call.errors import (
 )
 from telephony.call.events import (
     PersonRequested,
-    Recorded,
     SegmentHeard,
-    SlotFilled,
     ToolRequested,
     UtteranceEnded,
     UtteranceStarted,
@@ -37,7 +36,7 @@ from telephony.call.events import (
 from telephony.call.ids import AGENT, CALLER, CallId, UtteranceId
 from telephony.call.log import MemoryEventLog
 from telephony.call.machine import replay
-from telephony.call.ports import CallAudio, DigitPressed, LegControl, Route
+from telephony.call.ports import CallAudio, LegControl, Route
 from telephony.call.serial import record_from_json
 from telephony.call.session import MAILBOX, REMEMBERED_COMMANDS
 from telephony.call.state import Phase
@@ -52,6 +51,7 @@ from tests.fakes.calls import (
     CallBench,
     FakeLeg,
     desk_joins,
+    settle,
 )
 
 END = EndCall(cause="bye", by="caller")
@@ -71,17 +71,6 @@ MISTYPED = SegmentHeard(
 ASKED = PersonRequested(reason="asked")
 
 
-async def settle() -> None:
-    """Lets the session's task do what it can do."""
-    for _ in range(10):
-        await asyncio.get_running_loop().run_in_executor(None, int)
-
-
-async def closed(bench: CallBench) -> None:
-    bench.session.post(END)
-    await bench.session.wait_closed()
-
-
 async def test_commands_become_records_effects_and_messages():
     bench = CallBench()
     await bench.do(START, CONNECT)
@@ -95,14 +84,14 @@ async def test_commands_become_records_effects_and_messages():
         "listening",
     ]
     assert [record_from_json(body).seq for _, body in bench.published] == [1, 2, 3]
-    await closed(bench)
+    await bench.end()
 
 
 async def test_the_state_is_the_fold_of_the_log():
     bench = CallBench()
     await bench.do(*TAKEN, HandBack(who=ANN))
     assert replay(await bench.log.read(bench.session.id)) == bench.session.state
-    await closed(bench)
+    await bench.end()
 
 
 async def test_the_loser_of_two_take_overs_gets_a_typed_refusal():
@@ -114,7 +103,7 @@ async def test_the_loser_of_two_take_overs_gets_a_typed_refusal():
     assert bench.session.state.controller == ANN
     assert refusal.value.user_message == "ann has the call."
     assert bench.session.refused == 1
-    await closed(bench)
+    await bench.end()
 
 
 async def test_a_repeated_command_has_its_first_result():
@@ -130,7 +119,7 @@ async def test_a_repeated_command_has_its_first_result():
         with pytest.raises(CallError):
             await bench.session.submit(refused)
     assert bench.session.refused == 1
-    await closed(bench)
+    await bench.end()
 
 
 async def test_a_key_is_in_the_log_once_and_remembered_for_a_while():
@@ -144,137 +133,7 @@ async def test_a_key_is_in_the_log_once_and_remembered_for_a_while():
         bench.session.post(StartListening(leg=ANNS_LEG, who=ANN, id=f"n{number}"))
         await settle() if number % 500 == 499 else None
     assert await bench.session.submit(lost) == bench.session.state.seq
-    await closed(bench)
-
-
-# ---------------------------------------------------------------------------------------------- participants
-
-
-async def test_a_report_is_accepted_or_refused_at_once():
-    bench = CallBench()
-    await bench.do(START, CONNECT)
-    assert bench.session.report(SPOKEN)
-    assert bench.session.state.seq == 4
-    assert not bench.session.report(SPOKEN)
-    await closed(bench)
-
-
-async def test_a_report_comes_after_the_commands_that_wait():
-    bench = CallBench()
-    await bench.do(START, CONNECT, *desk_joins())
-    bench.session.post(TakeFloor(leg=ANNS_LEG, who=ANN))
-    assert not bench.session.report(SPOKEN)
-    await closed(bench)
-
-
-async def test_reports_made_inside_of_on_event_keep_the_order_for_all():
-    bench = CallBench()
-    original = bench.agent.on_event
-
-    def answering(record: Recorded, state: object) -> None:
-        original(record, state)  # type: ignore[arg-type]
-        if record.kind == "LegConnected":
-            assert bench.session.report(ASKED, SlotFilled(name="a", value="b"))
-
-    bench.agent.on_event = answering  # type: ignore[method-assign]
-    await bench.do(START, CONNECT)
-    await settle()
-    assert [record.seq for record in bench.agent.records] == [1, 2, 3, 4, 5]
-    await closed(bench)
-
-
-@pytest.mark.parametrize("what", ["on_event", "on_media", "timer", "task"])
-async def test_a_participant_that_raises_fails_the_agent_and_not_the_call(
-    what: str, caplog: pytest.LogCaptureFixture
-):
-    bench = CallBench()
-    await bench.do(START, CONNECT)
-
-    def broken() -> None:
-        raise ValueError("broken")
-
-    async def broken_task() -> None:
-        broken()
-
-    match what:
-        case "on_event":
-            bench.agent.fault = ValueError("broken")
-            bench.session.report(ASKED)
-        case "on_media":
-            bench.agent.fault = ValueError("broken")
-            bench.session.media(DigitPressed(CALLER, "5"))
-        case "timer":
-            bench.session.set_timer("t", 1.0, broken)
-            bench.clock.advance(1.0)
-        case _:
-            bench.session.spawn("t", broken_task())
-    await settle()
-    state = bench.session.state
-    assert (state.phase, state.conversation.agent_failed is not None) == (Phase.ACTIVE, True)
-    assert "ValueError" in str(state.conversation.agent_failed)
-    assert bench.audio.flushes == 1
-    await closed(bench)
-
-
-async def test_the_agent_ends_the_call_after_its_last_words():
-    bench = CallBench()
-    await bench.do(START, CONNECT)
-    bench.session.report(SPOKEN)
-    bench.session.request_end("goodbye")
-    await settle()
-    assert bench.session.state.phase is Phase.ACTIVE
-    bench.session.report(SAID)
-    await bench.session.wait_closed()
-    assert bench.session.state.end_cause == "goodbye"
-    assert bench.leg.closed == ["goodbye"]
-
-
-async def test_last_words_that_never_end_do_not_keep_the_call():
-    bench = CallBench()
-    await bench.do(START, CONNECT)
-    bench.session.report(SPOKEN)
-    bench.session.request_end("goodbye")
-    bench.clock.advance(30.0)
-    await bench.session.wait_closed()
-
-
-async def test_a_silent_agent_ends_the_call_at_once():
-    bench = CallBench()
-    await bench.do(START, CONNECT)
-    bench.session.request_end("goodbye")
-    await bench.session.wait_closed()
-
-
-async def test_a_person_who_takes_the_call_keeps_it_from_ending():
-    bench = CallBench()
-    await bench.do(START, CONNECT, *desk_joins())
-    bench.session.report(SPOKEN)
-    bench.session.request_end("goodbye")
-    await bench.do(TakeFloor(leg=ANNS_LEG, who=ANN))
-    bench.session.report(SAID)
-    bench.clock.advance(31.0)
-    await settle()
-    assert bench.session.state.phase is Phase.ACTIVE
-    await closed(bench)
-
-
-async def test_media_facts_timers_and_messages_reach_their_place():
-    bench = CallBench()
-    await bench.do(START, CONNECT)
-    fired: list[float] = []
-    bench.session.set_timer("a", 2.0, lambda: fired.append(bench.session.now_s()))
-    bench.session.set_timer("b", 1.0, lambda: fired.append(-1.0))
-    bench.session.set_timer("b", None, lambda: None)
-    bench.clock.advance(3.0)
-    bench.session.media(DigitPressed(CALLER, "5"))
-    bench.session.publish("partial", {"text": "hel"})
-    assert fired == [2.0]
-    assert bench.agent.facts == [DigitPressed(CALLER, "5")]
-    assert bench.published[-1] == ("partial", {"call": "c1", "text": "hel"})
-    bench.session.fail_agent("eof")
-    await settle()
-    assert bench.session.state.conversation.agent_failed == "eof"
-    await closed(bench)
+    await bench.end()
 
 
 # ------------------------------------------------------------------------------------------------- time, ends
@@ -297,7 +156,7 @@ async def test_a_caller_who_comes_back_stays():
     bench.clock.advance(60.0)
     await settle()
     assert bench.session.state.phase is Phase.ACTIVE
-    await closed(bench)
+    await bench.end()
 
 
 async def test_the_longest_call_ends():
@@ -319,7 +178,7 @@ async def test_the_end_closes_everything_of_the_call():
         await never.wait()
 
     bench.session.spawn("waits", wait())
-    await closed(bench)
+    await bench.end()
     assert (bench.leg.closed, desk.closed) == (["bye"], ["bye"])
     assert bench.agent.closed == 1
     assert bench.audio.routes[-1] == ()
@@ -343,7 +202,7 @@ async def test_last_facts_are_taken_until_the_participants_are_closed():
         assert bench.session.report(SAID)
 
     bench.agent.close = close  # type: ignore[method-assign]
-    await closed(bench)
+    await bench.end()
     assert (await bench.kinds())[-2:] == ["CallEnded", "UtteranceEnded"]
 
 
@@ -357,7 +216,7 @@ async def test_a_participant_that_cannot_be_closed_does_not_keep_the_call(
         raise ValueError("broken")
 
     bench.agent.close = close  # type: ignore[method-assign]
-    await closed(bench)
+    await bench.end()
     assert "participant_close_failed" in caplog.text
 
 
@@ -380,7 +239,7 @@ async def test_a_full_log_refuses_facts_and_lets_the_call_end():
     with pytest.raises(LogFullError):
         await bench.session.submit(Report(events=(ASKED,)))
     assert bench.session.state.conversation.person_requested is None
-    await closed(bench)
+    await bench.end()
     assert (await bench.kinds())[-1] == "CallEnded"
 
 
@@ -407,7 +266,28 @@ async def test_nothing_follows_from_class_a_before_it_is_on_disk():
     log.disk.set()
     await settle()
     assert (log.asked, bench.agent.kinds[-1]) == ([4], "ToolRequested")
-    await closed(bench)
+    await bench.end()
+
+
+async def test_a_disk_that_is_too_slow_is_reported_and_the_call_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(session, "COMMIT_S", 0.0)
+    bench = CallBench(HeldLog())
+    await bench.do(START, CONNECT, *desk_joins())
+    assert bench.session.state.legs[ANNS_LEG].listening
+    assert "commit_late" in caplog.text
+    await bench.end()
+
+
+async def test_who_stops_waiting_for_an_answer_harms_nobody():
+    bench = CallBench()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await bench.session.submit(START)
+    await bench.do(CONNECT)
+    assert bench.session.state.phase is Phase.ACTIVE
+    await bench.end()
 
 
 async def test_a_decision_that_fails_is_refused_and_the_call_goes_on(
@@ -418,7 +298,7 @@ async def test_a_decision_that_fails_is_refused_and_the_call_goes_on(
     with pytest.raises(IllegalTransitionError):
         await bench.session.submit(Report(events=(MISTYPED,)))
     assert bench.session.state.phase is Phase.ACTIVE
-    await closed(bench)
+    await bench.end()
 
 
 class BrokenAudio(CallAudio):
@@ -444,4 +324,4 @@ async def test_broken_audio_and_legs_do_not_keep_the_call_from_ending(
         await session.submit(command)
     await session.wait_closed()
     assert caplog.text.count("effect_failed") == 4
-    await closed(bench)
+    await bench.end()
