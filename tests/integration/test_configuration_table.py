@@ -1,0 +1,46 @@
+"""docs/configuration.md lists what the code reads, no more and no less."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from voiceapp.configuration import VARIABLES, ConfigurationError, load
+
+ROWS = re.compile(r"^\| `(VOICEAPP_\w+)` \| (.+?) \| (.+) \|$", re.MULTILINE)
+TABLE = Path(__file__).resolve().parent.parent.parent / "docs" / "configuration.md"
+
+
+def test_the_table_of_settings_is_the_one_of_the_code() -> None:
+    written = ROWS.findall(TABLE.read_text(encoding="utf-8"))
+
+    assert written == [
+        (variable.name, f"`{variable.default}`" if variable.default else "empty", variable.purpose)
+        for variable in VARIABLES
+    ]
+
+
+def test_every_default_can_be_used() -> None:
+    assert load({}).http.port == 8000
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("VOICEAPP_HTTP", "8000"),
+        ("VOICEAPP_HTTP", "127.0.0.1:99999"),
+        ("VOICEAPP_RTP_PORTS", "80-90"),
+        ("VOICEAPP_MEDIA_NODES", "0"),
+        ("VOICEAPP_DEBUG", "yes"),
+    ],
+)
+def test_a_value_that_cannot_be_used_stops_the_start_and_is_named(name: str, text: str) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        load({name: text})
+
+
+def test_a_misspelt_setting_stops_the_start() -> None:
+    with pytest.raises(ConfigurationError, match="VOICEAPP_HTPP"):
+        load({"VOICEAPP_HTPP": "127.0.0.1:8000"})
