@@ -16,6 +16,9 @@ class MediaClock(Protocol):
 
     def sleep_until(self, deadline: float) -> None: ...
 
+    def thread_cpu(self) -> float:
+        """CPU seconds of the calling thread."""
+
 
 class MonotonicClock:
     """CLOCK_MONOTONIC, the clock of the asyncio loop."""
@@ -27,3 +30,6 @@ class MonotonicClock:
         wait = deadline - time.monotonic()
         if wait > 0:
             time.sleep(wait)
+
+    def thread_cpu(self) -> float:
+        return time.thread_time()

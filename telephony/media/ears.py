@@ -5,11 +5,13 @@ An onset ducks the guarded voice here, before this sub-tick plays out.
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from telephony.media.counters import Counters
 from telephony.media.handles import SlotHandle
 from telephony.media.meters import Meters
 from telephony.media.notices import Gap, Notice, SpeechStarted, SpeechStopped
@@ -17,6 +19,8 @@ from telephony.media.playout import Voices
 from telephony.media.ports import AudioTap, FrameBatch
 from telephony.media.vad import SILENCE_DBFS, Heard, VoiceDetectors
 from telephony.rtp.jitter_buffer import Due, JitterBuffers
+
+log = logging.getLogger(__name__)
 
 Rows = NDArray[np.int64]
 
@@ -32,8 +36,16 @@ class Ears:
     """`rows`: all slots, RTP first. `handles` (rows,) int64 is kept by the plane."""
 
     def __init__(
-        self, rows: int, voices: Voices, meters: Meters, handles: Rows, tap: AudioTap | None
+        self,
+        rows: int,
+        voices: Voices,
+        meters: Meters,
+        counters: Counters,
+        handles: Rows,
+        tap: AudioTap | None,
     ) -> None:
+        self._counters = counters
+        self._told: set[str] = set()
         self._meters = meters
         self.detectors = VoiceDetectors(rows)
         self.listening = np.zeros(rows, np.bool_)
@@ -130,14 +142,21 @@ class Ears:
         if not kept.any():
             return
         pcm = np.concatenate([frames for _, frames, _ in blocks])
-        self._tap.frames(
-            FrameBatch(
-                rate_hz=pcm.shape[1] * 50,
-                handles=self._handles[rows[kept]],
-                frames=np.concatenate([due.frames for due, _, _ in blocks])[kept],
-                gaps=np.concatenate([due.missing > 0 for due, _, _ in blocks])[kept],
-                speech=np.concatenate([heard.speech for _, _, heard in blocks])[kept],
-                level_dbfs=np.concatenate([heard.level_dbfs for _, _, heard in blocks])[kept],
-                pcm=pcm[kept],
-            )
+        batch = FrameBatch(
+            rate_hz=pcm.shape[1] * 50,
+            handles=self._handles[rows[kept]],
+            frames=np.concatenate([due.frames for due, _, _ in blocks])[kept],
+            gaps=np.concatenate([due.missing > 0 for due, _, _ in blocks])[kept],
+            speech=np.concatenate([heard.speech for _, _, heard in blocks])[kept],
+            level_dbfs=np.concatenate([heard.level_dbfs for _, _, heard in blocks])[kept],
+            pcm=pcm[kept],
         )
+        try:
+            self._tap.frames(batch)
+        except Exception as error:
+            # The brain's side must not end the calls' audio; these frames are lost to it.
+            self._counters.handler_errors += 1
+            kind = type(error).__name__
+            if kind not in self._told:
+                self._told.add(kind)
+                log.exception("audio_tap_failed", extra={"kind": kind})

@@ -47,7 +47,7 @@ class Engine:
         self.meters = Meters(slots)
         self.floor = Floor(slots + settings.voice_capacity, slots)
         self.floor.wide[rtp:slots] = True
-        self.ears = Ears(slots, self.voices, self.meters, handles[:slots], tap)
+        self.ears = Ears(slots, self.voices, self.meters, self.counters, handles[:slots], tap)
         self.slots = RtpSlots(rtp)
         self.buffers = JitterBuffers(rtp, FRAME_SAMPLES)
         self.ledger = PortLedger(len(datagrams.local_ports))

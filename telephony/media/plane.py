@@ -47,11 +47,15 @@ OnNotices = Callable[[list[Notice]], None]
 
 @dataclass(frozen=True, slots=True)
 class PlaneStats:
-    """Lateness of the last 20 s of sub-ticks in milliseconds, their work, and totals since start."""
+    """Lateness of the last 20 s of sub-ticks in milliseconds, their work, and totals since start.
+
+    `cpu_seconds`: all CPU of the plane's thread.
+    """
 
     late_p50_ms: float
     late_p99_ms: float
     busy_p50_ms: float
+    cpu_seconds: float
     rtp_slots: int
     packet_slots: int
     voices: int
@@ -90,6 +94,7 @@ class MediaPlane:
         self._stopping = threading.Event()
         self._loop: AbstractEventLoop | None = None
         self._on_notices: OnNotices = lambda notices: None
+        self._cpu_seconds = 0.0
         self.prioritised = False
 
     # ----------------------------------------------------------------------------------------------- reservations
@@ -172,6 +177,11 @@ class MediaPlane:
     def alive(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 
+    def reset_stats(self) -> None:
+        """Forgets past lateness; the counters go on."""
+        self._lateness.clear()
+        self._busy.clear()
+
     def stats(self) -> PlaneStats:
         late = np.array(self._lateness or [0.0]) * 1000
         busy = np.array(self._busy or [0.0]) * 1000
@@ -180,6 +190,7 @@ class MediaPlane:
             late_p50_ms=float(np.percentile(late, 50)),
             late_p99_ms=float(np.percentile(late, 99)),
             busy_p50_ms=float(np.percentile(busy, 50)),
+            cpu_seconds=self._cpu_seconds,
             rtp_slots=int(engine.slots.active.sum()),
             packet_slots=int(engine.packet_legs.active.sum()),
             voices=int(engine.voices.active.sum()),
@@ -191,7 +202,7 @@ class MediaPlane:
     def step(self, now: float) -> list[Notice]:
         """One sub-tick. For tests, without `start`: packets of packet slots are sent before it returns."""
         notices, packets = self._work(now)
-        _send_all(packets)
+        self._send_all(packets)
         return notices
 
     def _work(self, now: float) -> tuple[list[Notice], list[tuple[Send, bytes]]]:
@@ -224,6 +235,7 @@ class MediaPlane:
                 self._engine.counters.overruns += 1
             self._deliver(*self._work(now))
             self._busy.append(self._clock.now() - now)
+            self._cpu_seconds = self._clock.thread_cpu()
 
     def _deliver(self, notices: list[Notice], packets: list[tuple[Send, bytes]]) -> None:
         if self._loop is None or not (notices or packets):
@@ -235,14 +247,18 @@ class MediaPlane:
             self._stopping.set()
 
     def _delivered(self, notices: list[Notice], packets: list[tuple[Send, bytes]]) -> None:
-        _send_all(packets)
+        self._send_all(packets)
         if notices:
             self._on_notices(notices)
 
-
-def _send_all(packets: Iterable[tuple[Send, bytes]]) -> None:
-    for send, packet in packets:
-        send(packet)
+    def _send_all(self, packets: Iterable[tuple[Send, bytes]]) -> None:
+        for send, packet in packets:
+            try:
+                send(packet)
+            except Exception:
+                # One closed connection must not silence the others of this sub-tick.
+                self._engine.counters.handler_errors += 1
+                log.exception("packet_send_failed")
 
 
 def _prioritise() -> bool:

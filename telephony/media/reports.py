@@ -114,7 +114,9 @@ class Reports:
         limit = self._settings.media_lost_after_start
         if leg.ever_latched:
             limit = self._settings.media_lost_in_call
-        if leg.parameters.receiving and silent_for >= limit and not leg.lost_told:
+        if silent_for < limit:
+            leg.lost_told = False
+        elif leg.parameters.receiving and not leg.lost_told:
             leg.lost_told = True
             notices.append(MediaLost(leg.handle, silent_for, now))
         if now >= account.rtcp_at:

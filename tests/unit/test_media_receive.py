@@ -10,7 +10,7 @@ from telephony.media import g711
 from telephony.media.commands import ChangeRtp, Listen, Remove, Route, SendDigits
 from telephony.media.notices import Digit, Gap, MediaLost, PlayoutProgress, Quality
 from telephony.media.parameters import Law, MediaSettings, RtpParameters
-from telephony.media.ports import Arrivals
+from telephony.media.ports import Arrivals, FrameBatch
 from telephony.rtp.packet import RtpPacket, build_packet, parse_packet
 from telephony.rtp.rtcp import Report, build_compound, parse_compound
 from tests.unit.media_line import (
@@ -387,3 +387,43 @@ def test_nothing_is_told_of_playout_without_a_voice():
     line.latched()
     line.step(100)
     assert line.of(PlayoutProgress) == []
+
+
+def test_flood_on_every_port_is_cut_off_at_600_rows_of_all_ports():
+    ports = tuple(range(10000, 10016, 2))
+    line = Line(ports=ports)
+    for number in range(len(ports)):
+        line.call(RtpParameters(("10.0.0.1", 4000 + number)))
+    for port in ports:
+        for _ in range(300):
+            line.datagrams.arrive(b"\x80\x00garbage!", STRANGER, port)
+    line.step()
+    counters = line.plane.stats().counters
+    assert counters.over_limit == 300 * 8 - 600
+    assert counters.malformed["short"] == 600
+
+
+def test_media_lost_is_told_again_after_it_came_back():
+    line = Line()
+    _, phone = line.latched()
+    line.step(22 * 200)
+    line.talk(phone, silence(60))
+    line.step(22 * 200)
+    assert len(line.of(MediaLost)) == 2
+
+
+def test_failing_tap_loses_its_frames_and_ends_nothing(caplog: pytest.LogCaptureFixture):
+    line = Line()
+    slot, phone = line.latched()
+    heard = len(line.tap.of(slot))
+
+    def fail(batch: FrameBatch) -> None:
+        raise BlockingIOError
+
+    works, line.tap.frames = line.tap.frames, fail  # type: ignore[method-assign]
+    with caplog.at_level("CRITICAL"):
+        line.talk(phone, silence(3))
+    line.tap.frames = works  # type: ignore[method-assign]
+    line.talk(phone, silence(3))
+    assert line.plane.stats().counters.handler_errors == 3
+    assert len(line.tap.of(slot)) == heard + 3 * 160

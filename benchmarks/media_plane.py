@@ -1,0 +1,312 @@
+"""What one media plane carries: N phone calls over loopback, each heard (VAD, tap), guarded and spoken to without pause.
+
+The phones live in this process, pinned to one core; the plane and its asyncio loop in a child, pinned to another. A phone
+talks two seconds and is silent for two (a buzz with a voice's pitch and syllables, which webrtcvad takes for speech).
+`cpu_ms_per_call_s` is all CPU of the child (user + system, its loop and notices included); `plane_ms_per_call_s` the thread
+alone. Jitter is measured at the receiver by the kernel's time stamps: |time between two packets of a call - 20 ms|. An
+underrun is a packet that came over 20 ms late, or never. Runs in which the phones themselves were 2 ms late (p99) are marked `late_load`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import os
+import platform
+import resource
+import socket
+import statistics
+import sys
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from telephony.media import g711
+from telephony.media.commands import Enqueue, Guard, Listen, Route, StartRtp
+from telephony.media.notices import Notice, PlayoutProgress, PlayoutState
+from telephony.media.parameters import MediaSettings, RtpParameters
+from telephony.media.plane import MediaPlane
+from telephony.media.ports import Arrivals, FrameBatch
+from telephony.media.udp import MmsgDatagrams
+
+LOOPBACK = "127.0.0.1"
+LOOPBACK_NUMBER = 0x7F000001
+PORTS = 40
+SPEECH_SECONDS = 10
+LIMITS = {
+    "cpu_ms_per_call_s": 0.45,
+    "tick_late_p99_ms": 1.0,
+    "jitter_p99_ms": 2.0,
+    "underrun_pct": 0.1,
+}
+
+
+class CountingTap:
+    def __init__(self) -> None:
+        self.count = 0
+
+    def frames(self, batch: FrameBatch) -> None:
+        self.count += len(batch.handles)
+
+
+# ------------------------------------------------------------------------------------------------------- the plane
+
+
+async def carry(pipe: Connection, calls: int, phone_ports: list[int]) -> None:
+    capacity = -(-calls // 4) * 4
+    settings = MediaSettings(
+        rtp_ports=(0,) * PORTS, rtp_capacity=capacity, packet_capacity=4, voice_capacity=capacity
+    )
+    tap = CountingTap()
+    plane = MediaPlane(settings, tap=tap)
+    speech = (
+        (np.random.default_rng(1).normal(0, 2500, 8000 * SPEECH_SECONDS)).astype("<i2").tobytes()
+    )
+
+    def on_notices(notices: list[Notice]) -> None:
+        for notice in notices:
+            if isinstance(notice, PlayoutProgress) and notice.state is PlayoutState.DONE:
+                name = str(int(notice.utterance) + 1)
+                plane.apply(Enqueue(notice.voice, name, speech, last=True))
+
+    local_ports = []
+    for number in range(calls):
+        remote = (LOOPBACK, phone_ports[number % PORTS])
+        slot, port = plane.reserve_rtp(remote)
+        voice = plane.add_voice(8000)
+        plane.apply(StartRtp(slot, RtpParameters(remote)), Route(slot, ((voice, 1.0),)))
+        begin = (number * 331) % SPEECH_SECONDS * 16000
+        plane.apply(
+            Listen(slot, True), Guard(voice, slot), Enqueue(voice, "1", speech[begin:], last=True)
+        )
+        local_ports.append(port)
+    plane.start(asyncio.get_running_loop(), on_notices)
+    pipe.send(local_ports)
+    await asyncio.to_thread(pipe.recv)
+    plane.reset_stats()
+    before, thread_before, heard = cpu_seconds(), plane.stats().cpu_seconds, tap.count
+    began = time.monotonic()
+    await asyncio.to_thread(pipe.recv)
+    seconds = time.monotonic() - began
+    stats = plane.stats()
+    pipe.send(
+        {
+            "cpu_ms_per_call_s": (cpu_seconds() - before) * 1000 / calls / seconds,
+            "plane_ms_per_call_s": (stats.cpu_seconds - thread_before) * 1000 / calls / seconds,
+            "tick_late_p50_ms": stats.late_p50_ms,
+            "tick_late_p99_ms": stats.late_p99_ms,
+            "overruns": stats.counters.overruns,
+            "frames_heard_pct": (tap.count - heard) * 100 / (calls * 50 * seconds),
+            "prioritised": plane.prioritised,
+            "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        }
+    )
+    plane.stop()
+
+
+def cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def child(pipe: Connection, calls: int, phone_ports: list[int], core: int | None) -> None:
+    pin(core)
+    sys.setswitchinterval(0.0005)
+    asyncio.run(carry(pipe, calls, phone_ports))
+
+
+def pin(core: int | None) -> None:
+    if core is not None and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {core})
+
+
+# ------------------------------------------------------------------------------------------------------ the phones
+
+
+class StampedDatagrams(MmsgDatagrams):
+    """Tells when the kernel received each datagram, so that the phones' own polling is not measured."""
+
+    SO_TIMESTAMPNS = 35
+    CONTROL_BYTES = 32
+
+    def __init__(self) -> None:
+        super().__init__(LOOPBACK, (0,) * PORTS, 8 << 20)
+        for sock in self._sockets:
+            sock.setsockopt(socket.SOL_SOCKET, self.SO_TIMESTAMPNS, 1)
+
+    def receive(self, into: Arrivals) -> int:
+        if self._in is not None:
+            self._in.messages["control_bytes"] = self.CONTROL_BYTES
+        return super().receive(into)
+
+    def _bind_buffers(self, into: Arrivals) -> Any:
+        rows = super()._bind_buffers(into)
+        self.control = np.zeros((into.rows, self.CONTROL_BYTES), np.uint8)
+        each = np.arange(into.rows, dtype=np.uint64)
+        rows.messages["control"] = self.control.ctypes.data + each * self.CONTROL_BYTES
+        rows.messages["control_bytes"] = self.CONTROL_BYTES
+        return rows
+
+    def stamps(self, count: int) -> np.ndarray:
+        seconds = self.control[:count, 16:].copy().view(np.int64)
+        return seconds[:, 0] + seconds[:, 1] * 1e-9
+
+
+class Phones:
+    """N phones on 40 sockets; a quarter of them sends each 5 ms."""
+
+    def __init__(self, calls: int) -> None:
+        self.calls = calls
+        self.sockets = StampedDatagrams()
+        self.packets = np.zeros((calls, 172), np.uint8)
+        self.packets[:, 0] = 0x80
+        ssrc = np.arange(1, calls + 1).astype(">u4")[:, None]
+        self.packets[:, 8:12] = ssrc.view(np.uint8)
+        self.socket = np.arange(calls) % PORTS
+        self.addresses = np.full(calls, LOOPBACK_NUMBER, np.uint32)
+        self.arrivals = Arrivals(4096)
+        self.last = np.zeros(calls)
+        self.intervals: list[np.ndarray] = []
+        self.received = 0
+        self.lateness: list[float] = []
+        t = np.arange(160 * 100) / 8000
+        buzz = sum(np.sin(2 * np.pi * 140 * k * t) / k for k in range(1, 20))
+        spoken = (4000 * buzz * (1 + 0.4 * np.sin(2 * np.pi * 4 * t)) / 3).astype(np.int16)
+        both = np.concatenate((spoken, np.zeros_like(spoken)))
+        self.frames = g711.encode(both, g711.ULAW).reshape(-1, 160)
+
+    def connect(self, plane_ports: list[int]) -> None:
+        self.remote_ports = np.array(plane_ports, np.uint16)
+        keys = self.socket * 65536 + self.remote_ports
+        self.order = np.argsort(keys)
+        self.keys = keys[self.order]
+        if len(np.unique(keys)) != len(keys):
+            raise RuntimeError("two calls share a pair of ports")
+
+    def send(self, tick: int) -> None:
+        rows = np.arange(tick % 4, self.calls, 4)
+        number = tick // 4
+        packets = self.packets
+        packets[rows, 2:4] = np.array([number & 0xFFFF], ">u2").view(np.uint8)
+        packets[rows, 4:8] = np.array([number * 160 & 0xFFFFFFFF], ">u4").view(np.uint8)
+        packets[rows, 12:] = self.frames[(number + rows * 7) % len(self.frames)]
+        rows = rows[np.argsort(self.socket[rows], kind="stable")]
+        self.sockets.send_rows(
+            packets, rows, self.socket[rows], self.addresses[rows], self.remote_ports[rows]
+        )
+
+    def receive(self, *, measured: bool) -> None:
+        while count := self.sockets.receive(self.arrivals):
+            keys = self.arrivals.port[:count] * 65536 + self.arrivals.source_port[:count]
+            calls = self.order[np.searchsorted(self.keys, keys)]
+            stamps = self.sockets.stamps(count)
+            if measured:
+                self.received += count
+                self.intervals.append(stamps - self.last[calls])
+            self.last[calls] = stamps
+
+    def run(self, seconds: float, *, start: int, measured: bool) -> int:
+        deadline = time.monotonic()
+        ticks = round(seconds * 200)
+        for tick in range(start, start + ticks):
+            deadline += 0.005
+            while (now := time.monotonic()) < deadline:
+                self.receive(measured=measured)
+                time.sleep(max(0.0, min(0.0005, deadline - time.monotonic())))
+            if measured:
+                self.lateness.append(now - deadline)
+            self.send(tick)
+        return start + ticks
+
+
+def measure(calls: int, seconds: float) -> dict[str, Any]:
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
+    apart = len(cores) > 1
+    phones = Phones(calls)
+    ours, theirs = multiprocessing.get_context("spawn").Pipe()
+    arguments = (theirs, calls, list(phones.sockets.local_ports), cores[0] if apart else None)
+    process = multiprocessing.get_context("spawn").Process(target=child, args=arguments)
+    process.start()
+    phones.connect(ours.recv())
+    pin(cores[1] if apart else None)
+    tick = phones.run(2.0, start=0, measured=False)
+    ours.send("measure")
+    tick = phones.run(seconds, start=tick, measured=True)
+    ours.send("stop")
+    result: dict[str, Any] = ours.recv()
+    process.join(10)
+    phones.sockets.close()
+    intervals = np.concatenate(phones.intervals)
+    jitter = np.abs(intervals - 0.020) * 1000
+    expected = calls * 50 * seconds
+    late = int((intervals > 0.040).sum()) + max(0.0, expected * 0.999 - phones.received)
+    load_late = float(np.percentile(phones.lateness, 99)) * 1000
+    return result | {
+        "calls": calls,
+        "jitter_p50_ms": float(np.percentile(jitter, 50)),
+        "jitter_p99_ms": float(np.percentile(jitter, 99)),
+        "underrun_pct": late * 100 / expected,
+        "load_late_p99_ms": load_late,
+        "late_load": load_late > 2.0,
+    }
+
+
+# ------------------------------------------------------------------------------------------------------- the report
+
+
+def median_of(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for key, value in runs[0].items():
+        values = [run[key] for run in runs]
+        merged[key] = (
+            value if isinstance(value, bool | int) else round(statistics.median(values), 3)
+        )
+        if key in LIMITS:
+            merged[f"{key}_spread"] = [round(min(values), 3), round(max(values), 3)]
+    merged["prioritised"] = all(run["prioritised"] for run in runs)
+    merged["late_load"] = any(run["late_load"] for run in runs)
+    merged["runs"] = len(runs)
+    return merged
+
+
+def meets_limits(result: dict[str, Any]) -> bool:
+    return all(result[key] <= limit for key, limit in LIMITS.items())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, help="measure at this number instead of searching")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--quick", action="store_true", help="one short run per number")
+    arguments = parser.parse_args()
+    runs, seconds = (1, 3.0) if arguments.quick else (arguments.runs, arguments.seconds)
+    numbers = [arguments.calls] if arguments.calls else [500, 1000, 1500, 2000]
+    best: dict[str, Any] | None = None
+    tried: list[dict[str, Any]] = []
+    for calls in numbers:
+        result = median_of([measure(calls, seconds) for _ in range(runs)])
+        tried.append(result)
+        print(json.dumps(result), flush=True)
+        if meets_limits(result):
+            best = result
+        elif not arguments.calls:
+            break
+    machine = {
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+    }
+    answer = best or tried[0]
+    print(json.dumps(answer | machine | {"meets_limits": best is not None, "limits": LIMITS}))
+
+
+if __name__ == "__main__":
+    main()
