@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from telephony.sip.core import EngineSettings
 from telephony.sip.engine import SipEngine
-from telephony.sip.events import SipEvent
+from telephony.sip.events import IncomingInvite, SipEvent
 from telephony.sip.flow import Address, Flow, Transport
 from telephony.sip.ids import TokenIds
 from telephony.sip.message import Request, Response
@@ -113,3 +113,15 @@ class Line:
 
     def count(self, line: str) -> int:
         return sum(entry == line for _, _, entry in self.sent)
+
+
+def answered_call(transport: Transport = "udp"):
+    """A call that is up: line, the caller's session, the called side's."""
+    line = Line(transport)
+    mine = line.call()
+    theirs = line.event("bob", IncomingInvite).session
+    theirs.answer(ANSWER, line.now)
+    line.deliver()
+    line.events("alice")
+    line.events("bob")
+    return line, mine, theirs

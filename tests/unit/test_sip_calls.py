@@ -7,23 +7,11 @@ from telephony.sip.events import (
     Answered,
     IncomingInvite,
     InviteAcked,
-    OptionsAnswered,
     Provisional,
     Terminated,
 )
 from telephony.sip.session import Cause, EndKind, Phase
-from tests.unit.sip_line import ALICE, ANSWER, BOB, OFFER, Line
-
-
-def answered_call(transport="udp"):
-    line = Line(transport)
-    mine = line.call()
-    theirs = line.event("bob", IncomingInvite).session
-    theirs.answer(ANSWER, line.now)
-    line.deliver()
-    line.events("alice")
-    line.events("bob")
-    return line, mine, theirs
+from tests.unit.sip_line import ANSWER, OFFER, Line, answered_call
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
@@ -255,97 +243,6 @@ def test_ringing_is_repeated_each_minute():
     assert line.count("SIP/2.0 180 Ringing") == 3
 
 
-# ------------------------------------------------------------------------------ CANCEL
-
-
-def test_caller_cancels_while_ringing():
-    line = Line()
-    mine = line.call()
-    line.event("bob", IncomingInvite).session.ring(line.now)
-    line.deliver()
-
-    mine.cancel(line.now, reason='SIP;cause=200;text="Call completed elsewhere"')
-    line.deliver()
-
-    told = line.event("bob", Terminated).cause
-    assert told == Cause(EndKind.CANCELLED, 487, 'SIP;cause=200;text="Call completed elsewhere"')
-    assert line.event("alice", Terminated).cause.kind is EndKind.CANCELLED
-    line.advance(100)
-    assert line.alice.session_count == line.bob.session_count == 0
-
-
-def test_cancel_before_any_reply_waits_for_the_first_one():
-    line = Line()
-    line.lose = lambda entry: entry.startswith("bob")
-    mine = line.call()
-
-    mine.cancel(line.now)
-    line.deliver()
-    before = line.count("CANCEL sip:bob@192.0.2.20 SIP/2.0")
-    line.lose = lambda entry: False
-    line.advance(1)
-
-    assert before == 0
-    assert line.count("CANCEL sip:bob@192.0.2.20 SIP/2.0") == 1
-    assert line.event("alice", Terminated).cause.kind is EndKind.CANCELLED
-
-
-def test_cancel_goes_where_the_invite_went():
-    line = Line()
-    mine = line.call(headers=[("Route", "<sip:192.0.2.99;lr>")])
-
-    mine.cancel(line.now)
-    [(flow, data)] = line.alice.to_send()
-
-    invite = line.messages[0]
-    assert flow == line.flow(ALICE, BOB)
-    for name in ("via", "route", "call-id", "from", "to"):
-        assert f"{invite.headers.first(name)}".encode() in data
-
-
-def test_ok_after_cancel_gets_ack_and_bye():
-    line = Line()
-    mine = line.call()
-    session = line.event("bob", IncomingInvite).session
-
-    line.lose = lambda entry: entry.startswith("alice CANCEL")
-    mine.cancel(line.now)
-    session.answer(ANSWER, line.now)
-    line.deliver()
-
-    assert line.count("ACK sip:voice@192.0.2.20:5060 SIP/2.0") == 1
-    assert line.count("BYE sip:voice@192.0.2.20:5060 SIP/2.0") == 1
-    assert line.event("alice", Terminated).cause.kind is EndKind.CANCELLED
-    assert line.event("bob", Terminated).cause.kind is EndKind.REMOTE
-
-
-def test_cancel_after_the_answer_changes_nothing():
-    line = Line()
-    mine = line.call()
-    session = line.event("bob", IncomingInvite).session
-    line.lose = lambda entry: entry.startswith("bob SIP/2.0 200")
-    session.answer(ANSWER, line.now)
-    line.deliver()
-
-    mine.cancel(line.now)
-    line.deliver()
-
-    assert session.phase is Phase.ANSWERED
-    assert line.count("SIP/2.0 487 Request Terminated") == 0
-
-
-def test_a_cancel_nobody_answers_ends_the_session_after_32_seconds():
-    line = Line()
-    mine = line.call()
-    line.lose = lambda entry: entry.startswith(("alice CANCEL", "bob"))
-
-    mine.cancel(line.now)
-    line.deliver()
-    line.advance(33)
-
-    assert line.event("alice", Terminated).cause.kind is EndKind.CANCELLED
-
-
 # ------------------------------------------------------------------------------ late offer, verbs, options
 
 
@@ -405,62 +302,3 @@ def test_bye_of_a_call_that_still_rings_declines_it():
 
     assert line.event("alice", Terminated).cause == Cause(EndKind.REJECTED, 603, "Decline")
     assert line.event("bob", Terminated).cause.kind is EndKind.LOCAL
-
-
-def test_options_is_answered_and_reported():
-    line = Line()
-
-    id = line.alice.options(
-        "sip:192.0.2.20", from_="sip:ping@192.0.2.10", flow=line.flow(ALICE, BOB), now=line.now
-    )
-    line.deliver()
-
-    assert line.events("alice") == [OptionsAnswered(id, 200)]
-    assert line.messages[-1].headers.first("allow") == "INVITE, ACK, BYE, CANCEL, OPTIONS"
-
-
-def test_options_to_nobody_is_a_408_and_to_a_dead_connection_a_503():
-    line = Line()
-    line.lose = lambda entry: True
-    flow = line.flow(ALICE, BOB)
-
-    silent = line.alice.options("sip:192.0.2.20", from_="sip:p@192.0.2.10", flow=flow, now=line.now)
-    line.deliver()
-    line.advance(33)
-    dead = line.alice.options("sip:192.0.2.20", from_="sip:p@192.0.2.10", flow=flow, now=line.now)
-    line.alice.failed(flow, line.now)
-    line.deliver()
-
-    assert line.events("alice") == [OptionsAnswered(silent, 408), OptionsAnswered(dead, 503)]
-
-
-def test_an_invite_whose_transport_fails_ends_at_once():
-    line = Line()
-    line.lose = lambda entry: True
-    line.call()
-
-    line.alice.failed(line.flow(ALICE, BOB), line.now)
-    line.deliver()
-
-    assert line.event("alice", Terminated).cause == Cause(EndKind.TRANSPORT, 503)
-
-
-def test_while_draining_new_calls_and_options_get_503_and_calls_go_on():
-    line, mine, _ = answered_call()
-    line.bob.draining = True
-    line.bob.retry_after = 30
-
-    line.call()
-    refused = line.messages[-2]
-    line.alice.options(
-        "sip:192.0.2.20", from_="sip:ping@192.0.2.10", flow=line.flow(ALICE, BOB), now=line.now
-    )
-    line.deliver()
-    pinged = line.messages[-1]
-    mine.bye(line.now)
-    line.deliver()
-
-    for response in (refused, pinged):
-        assert response.start_line == "SIP/2.0 503 Service Unavailable"
-        assert response.headers.first("retry-after") == "30"
-    assert line.messages[-1].start_line == "SIP/2.0 200 OK"

@@ -1,64 +1,14 @@
-"""One engine and hand-written peers: routes, NAT, forks, RFC 2543, double INVITEs, foreign CANCELs."""
+"""One engine and hand-written peers: routes, NAT, RFC 2543, double INVITEs, foreign CANCELs."""
 
 import pytest
 
 from telephony.sip.core import EngineSettings
 from telephony.sip.engine import SipEngine
-from telephony.sip.events import Answered, IncomingInvite, Provisional, Terminated
+from telephony.sip.events import IncomingInvite, Terminated
 from telephony.sip.flow import Flow
 from telephony.sip.session import EndKind, Phase
-from tests.unit.sip_line import ANSWER, OFFER, counting_ids, make_engine, read
-
-PEER = ("198.51.100.7", 5070)
-FLOW = Flow("udp", ("192.0.2.1", 5060), PEER)
-
-
-def request(
-    method="INVITE", *, branch="b1", to_tag="", cseq=1, call_id="c1", extra="", body=b"", **values
-):
-    via = values.get("via", f"SIP/2.0/UDP 198.51.100.7:5070;branch=z9hG4bK{branch}")
-    contact = values.get("contact", "<sip:peer@198.51.100.7:5070>")
-    tag = f";tag={to_tag}" if to_tag else ""
-    kind = "Content-Type: application/sdp\r\n" if body else ""
-    return (
-        f"{method} sip:desk@192.0.2.1 SIP/2.0\r\nVia: {via}\r\nFrom: <sip:peer@peer.test>;tag=p1\r\n"
-        f"To: <sip:desk@gw.test>{tag}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n"
-        f"Contact: {contact}\r\n{extra}{kind}Content-Length: {len(body)}\r\n\r\n"
-    ).encode() + body
-
-
-class Peer:
-    """Feeds an engine by hand."""
-
-    def __init__(self, engine=None):
-        self.engine = engine or make_engine()
-        self.now = 10.0
-
-    def send(self, data, flow=FLOW):
-        """What comes back at once, as (flow, message)."""
-        self.engine.receive(data, flow, self.now)
-        return self.out()
-
-    def out(self):
-        return [(flow, read(data)) for flow, data in self.engine.to_send()]
-
-    def event(self, kind):
-        [found] = [event for event in self.engine.events() if isinstance(event, kind)]
-        return found
-
-    def answered(self, **values):
-        """A call of the peer that is answered and ACKed: session, our tag."""
-        self.send(request(body=OFFER, **values))
-        session = self.event(IncomingInvite).session
-        session.answer(ANSWER, self.now)
-        [(_, ok)] = self.out()
-        self.send(request("ACK", branch="ack", to_tag=ok.to.tag))
-        self.engine.events()
-        return session, ok.to.tag
-
-
-def lines(sent):
-    return [message.start_line for _, message in sent]
+from tests.unit.sip_line import ANSWER, OFFER, counting_ids
+from tests.unit.sip_peer import FLOW, Peer, lines, request
 
 
 def test_replies_go_back_on_the_flow_with_received_and_rport():
@@ -299,110 +249,86 @@ def test_a_call_over_tcp_that_lost_its_connection_opens_one_to_the_contact():
     assert flow == Flow("tcp", ("192.0.2.1", 5060), ("198.51.100.7", 5070), 0)
 
 
-# ------------------------------------------------------------------------------ our INVITE, their forks
-
-
-def calling():
+def test_cancel_of_a_reinvite_leaves_the_call_up():
     peer = Peer()
-    session = peer.engine.invite(
-        "sip:desk@peer.test", from_="<sip:us@192.0.2.1>", flow=FLOW, sdp=OFFER, now=peer.now
-    )
-    [(_, invite)] = peer.out()
-    return peer, session, invite
+    session, tag = peer.answered()
+    peer.send(request(branch="re", to_tag=tag, cseq=2, body=OFFER))
 
+    replies = peer.send(request("CANCEL", branch="re", to_tag=tag, cseq=2))
 
-def reply(invite, status, tag, *, contact="<sip:fork@198.51.100.8>", extra="", body=b""):
-    kind = "Content-Type: application/sdp\r\n" if body else ""
-    return (
-        f"SIP/2.0 {status} Text\r\nVia: {invite.headers.first('via')}\r\n"
-        f"From: {invite.headers.first('from')}\r\nTo: {invite.headers.first('to')};tag={tag}\r\n"
-        f"Call-ID: {invite.call_id}\r\nCSeq: 1 INVITE\r\nContact: {contact}\r\n{extra}{kind}"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    ).encode() + body
-
-
-def test_the_first_answer_wins_and_another_fork_is_acked_and_ended():
-    peer, session, invite = calling()
-    peer.send(reply(invite, 180, "one"))
-    peer.send(reply(invite, 183, "two", body=ANSWER))
-    provisional = [e for e in peer.engine.events() if isinstance(e, Provisional)]
-
-    won = peer.send(reply(invite, 200, "two", body=ANSWER))
-    lost = peer.send(reply(invite, 200, "one", contact="<sip:other@198.51.100.9>", body=ANSWER))
-
-    assert [event.sdp for event in provisional] == [None, ANSWER]
-    assert lines(won) == ["ACK sip:fork@198.51.100.8 SIP/2.0"]
-    assert lines(lost) == [
-        "ACK sip:other@198.51.100.9 SIP/2.0",
-        "BYE sip:other@198.51.100.9 SIP/2.0",
-    ]
-    assert lost[1][1].to.tag == "one"
-    assert peer.event(Answered).session is session
+    assert lines(replies) == ["SIP/2.0 200 OK", "SIP/2.0 487 Request Terminated"]
     assert session.phase is Phase.CONFIRMED
 
 
-def test_a_repeated_ok_gets_the_same_ack_again():
-    peer, _, invite = calling()
-    first = peer.send(reply(invite, 200, "one", body=ANSWER))
+def test_a_reinvite_before_the_ack_is_asked_to_wait():
+    peer = Peer()
+    peer.send(request(body=OFFER))
+    peer.event(IncomingInvite).session.answer(ANSWER, peer.now)
+    [(_, ok)] = peer.out()
 
-    again = peer.send(reply(invite, 200, "one", body=ANSWER))
+    replies = peer.send(request(branch="re", to_tag=ok.to.tag, cseq=2, body=OFFER))
 
-    assert again == first
-    assert len(peer.engine.events()) == 1
+    assert lines(replies) == ["SIP/2.0 491 Request Pending"]
 
 
-def test_ack_and_bye_of_ours_follow_the_reversed_route_of_the_ok():
-    peer, session, invite = calling()
-    routes = "Record-Route: <sip:198.51.100.60;lr>\r\nRecord-Route: <sip:198.51.100.61;lr>\r\n"
-
-    [(flow, ack)] = peer.send(reply(invite, 200, "one", extra=routes, body=ANSWER))
+def test_requests_after_our_bye_are_481_but_their_bye_is_answered():
+    peer = Peer()
+    session, tag = peer.answered()
     session.bye(peer.now)
-    [(_, bye)] = peer.out()
+    peer.out()
 
-    expected = ["<sip:198.51.100.61;lr>", "<sip:198.51.100.60;lr>"]
-    assert ack.headers.all("route") == bye.headers.all("route") == expected
-    assert flow.remote == ("198.51.100.61", 5060)
-    assert (ack.cseq.number, bye.cseq.number) == (1, 2)
+    invite = peer.send(request(branch="re", to_tag=tag, cseq=2, body=OFFER))
+    bye = peer.send(request("BYE", branch="bye", to_tag=tag, cseq=3))
+
+    assert lines(invite) == ["SIP/2.0 481 Call/Transaction Does Not Exist"]
+    assert lines(bye) == ["SIP/2.0 200 OK"]
 
 
-def test_headers_of_ours_reach_the_peer_and_line_ends_in_them_do_not():
+def test_a_repeated_bye_gets_the_same_reply():
     peer = Peer()
-    engine = peer.engine
+    _, tag = peer.answered()
+    bye = request("BYE", branch="bye", to_tag=tag, cseq=2)
 
-    engine.invite(
-        "sip:desk@peer.test",
-        from_='"Our Desk" <sip:us@192.0.2.1>',
-        to='"Them" <sip:desk@peer.test>',
-        flow=FLOW,
-        sdp=OFFER,
-        now=peer.now,
-        headers=[("X-Campaign", "7")],
-    )
-
-    [(_, invite)] = peer.out()
-    assert invite.headers.first("x-campaign") == "7"
-    assert (invite.from_.display, invite.to.display) == ("Our Desk", "Them")
+    assert peer.send(bye) == peer.send(bye)
 
 
-def test_a_stray_response_is_counted_and_nothing_is_sent():
-    peer, _, invite = calling()
-    stray = reply(invite, 200, "one").replace(b"branch=z9hG4bK", b"branch=z9hG4bKno")
-
-    assert peer.send(stray) == []
-    assert peer.engine.counters == {"stray_response": 1}
-
-
-def test_a_non_2xx_on_tcp_is_acked_at_once_and_forgotten():
+@pytest.mark.parametrize(
+    ("content_type", "body", "found"),
+    [
+        (
+            "multipart/mixed;boundary=b1",
+            b"--b1\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--b1--",
+            b"v=0\r\n",
+        ),
+        (
+            'multipart/mixed; boundary="b 1"',
+            b"--b 1\r\nContent-Type: application/SDP\r\n\r\nv=0\r\n--b 1--",
+            b"v=0\r\n",
+        ),
+        ("multipart/mixed", b"--b1\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--b1--", None),
+        (
+            "multipart/mixed;boundary=b1",
+            b"--b1\r\nContent-Type: text/plain\r\n\r\nv=0\r\n--b1--",
+            None,
+        ),
+    ],
+)
+def test_sdp_is_found_in_multipart_bodies(content_type, body, found):
     peer = Peer()
-    flow = Flow("tcp", ("192.0.2.1", 5060), PEER)
-    peer.engine.invite(
-        "sip:desk@peer.test", from_="sip:us@192.0.2.1", flow=flow, sdp=OFFER, now=peer.now
-    )
-    [(_, invite)] = peer.out()
+    extra = f"Content-Type: {content_type}\r\n"
 
-    sent = peer.send(reply(invite, 404, "x"), flow)
-    peer.engine.timer(peer.now)
+    sdp_type = b"Content-Type: application/sdp\r\nContent-Length"
+    peer.send(request(extra=extra, body=body).replace(sdp_type, b"Content-Length"))
 
-    assert lines(sent) == ["ACK sip:desk@peer.test SIP/2.0"]
-    assert peer.event(Terminated).cause.status == 404
-    assert peer.engine.next_timer() is None
+    assert peer.event(IncomingInvite).sdp == found
+
+
+def test_a_session_knows_both_parties():
+    peer = Peer()
+    peer.send(request(body=OFFER))
+
+    session = peer.event(IncomingInvite).session
+
+    assert str(session.remote.uri) == "sip:peer@peer.test"
+    assert str(session.local.uri) == "sip:desk@gw.test"
+    assert (session.call_id, session.flow) == ("c1", FLOW)

@@ -1,0 +1,56 @@
+"""A hand-written peer of one engine: requests as text, replies as messages."""
+
+from telephony.sip.events import IncomingInvite
+from telephony.sip.flow import Flow
+from tests.unit.sip_line import ANSWER, OFFER, make_engine, read
+
+PEER = ("198.51.100.7", 5070)
+FLOW = Flow("udp", ("192.0.2.1", 5060), PEER)
+
+
+def request(
+    method="INVITE", *, branch="b1", to_tag="", cseq=1, call_id="c1", extra="", body=b"", **values
+):
+    via = values.get("via", f"SIP/2.0/UDP 198.51.100.7:5070;branch=z9hG4bK{branch}")
+    contact = values.get("contact", "<sip:peer@198.51.100.7:5070>")
+    tag = f";tag={to_tag}" if to_tag else ""
+    kind = "Content-Type: application/sdp\r\n" if body else ""
+    return (
+        f"{method} sip:desk@192.0.2.1 SIP/2.0\r\nVia: {via}\r\nFrom: <sip:peer@peer.test>;tag=p1\r\n"
+        f"To: <sip:desk@gw.test>{tag}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n"
+        f"Contact: {contact}\r\n{extra}{kind}Content-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
+
+
+class Peer:
+    """Feeds an engine by hand."""
+
+    def __init__(self, engine=None):
+        self.engine = engine or make_engine()
+        self.now = 10.0
+
+    def send(self, data, flow=FLOW):
+        """What comes back at once, as (flow, message)."""
+        self.engine.receive(data, flow, self.now)
+        return self.out()
+
+    def out(self):
+        return [(flow, read(data)) for flow, data in self.engine.to_send()]
+
+    def event(self, kind):
+        [found] = [event for event in self.engine.events() if isinstance(event, kind)]
+        return found
+
+    def answered(self, **values):
+        """A call of the peer that is answered and ACKed: session, our tag."""
+        self.send(request(body=OFFER, **values))
+        session = self.event(IncomingInvite).session
+        session.answer(ANSWER, self.now)
+        [(_, ok)] = self.out()
+        self.send(request("ACK", branch="ack", to_tag=ok.to.tag))
+        self.engine.events()
+        return session, ok.to.tag
+
+
+def lines(sent):
+    return [message.start_line for _, message in sent]
