@@ -32,9 +32,8 @@ def place_of(problem: str) -> Place:
     found = PLACE.fullmatch(where)
     sentence = f"{text[:1].upper()}{text[1:]}."
     if found is None:
-        return Place(
-            "", "", where.partition(".")[2] if where.startswith("limits.") else where, sentence
-        )
+        field = where.removeprefix("limits.").partition(".")[0]
+        return Place("", "", field, sentence)
     keys = (found["keys"] or "").strip(".").split(".")
     key = keys[1] if keys[0] == "expect" and len(keys) > 1 else keys[0]
     field = re.sub(r"\[.*", "", key)

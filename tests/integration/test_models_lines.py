@@ -10,7 +10,7 @@ from agents.services import place_of
 
 
 def test_options_read_back_what_they_write() -> None:
-    options = [
+    options: list[dict[str, object]] = [
         {"value": "checkup", "phrases": ["check up", "cleaning"], "digit": "1"},
         {"value": "pain", "phrases": ["tooth ache"]},
         {"value": "other", "digit": "3"},
