@@ -1,0 +1,424 @@
+"""The desk's socket: who gets in, what each person sees, what each may do, and what rubbish does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from channels.db import database_sync_to_async
+from channels.testing import WebsocketCommunicator
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.test import Client
+
+from frontend import hub
+from frontend.consumers.supervisor import SupervisorSocket
+from telephony.call.events import BargedIn, CallEnded
+from telephony.call.ids import UtteranceId
+from telephony.selectors import audit_of
+from tests.fakes.fake_node import FakeBus, FakeNode
+from voiceapp.routing import websockets
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ALL = ("view_call", "listen_call", "take_over_call", "end_call", "view_transcript", "view_pii")
+HOST = (b"host", b"127.0.0.1:8000")
+OWN_ORIGIN = (b"origin", b"http://127.0.0.1:8000")
+
+
+@pytest.fixture
+async def bus() -> AsyncIterator[FakeBus]:
+    fake = FakeBus()
+    found = hub.configure(fake)
+    yield fake
+    await found.stop()
+
+
+@pytest.fixture
+async def node(bus: FakeBus) -> FakeNode:
+    node = FakeNode(bus)
+    node.begin("c1")
+    return node
+
+
+def session_of(*permissions: str) -> tuple[str, Any]:
+    """A login of a person with these permissions: session key and user."""
+    user = get_user_model().objects.create_user("ravi")
+    granted = Permission.objects.filter(
+        content_type__app_label="telephony", codename__in=permissions
+    )
+    user.user_permissions.set(granted)
+    client = Client()
+    client.force_login(user)
+    return client.cookies["sessionid"].value, user
+
+
+class Page:
+    """One open tab of the desk."""
+
+    def __init__(self, session: str, headers: Any = (HOST, OWN_ORIGIN)) -> None:
+        cookie = (b"cookie", f"sessionid={session}".encode())
+        self.socket = WebsocketCommunicator(websockets, "/ws/supervisor/", [*headers, cookie])
+
+    async def open(self, cursor: str = "") -> dict[str, Any]:
+        """The first snapshot or frame."""
+        assert (await self.socket.connect())[0]
+        await self.say({"type": "hello", "v": "va.dash.1", "cursor": cursor})
+        await self.until("welcome")
+        return await self.next()
+
+    async def say(self, message: Any) -> None:
+        await self.socket.send_to(
+            text_data=message if isinstance(message, str) else json.dumps(message)
+        )
+
+    async def next(self) -> dict[str, Any]:
+        message: dict[str, Any] = json.loads(await self.socket.receive_from())
+        if message.get("cursor"):
+            await self.say({"type": "ack", "cursor": message["cursor"]})
+        return message
+
+    async def until(self, kind: str) -> dict[str, Any]:
+        while (message := await self.next())["type"] != kind:
+            pass
+        return message
+
+    async def command(
+        self, name: str, call: str = "c1", id: str = "k1", **args: str
+    ) -> dict[str, Any]:
+        await self.say({"type": "cmd", "id": id, "call": call, "name": name, "args": args})
+        return await self.until("result")
+
+    async def closing_code(self) -> int:
+        while (message := await self.socket.receive_output(2))["type"] != "websocket.close":
+            pass
+        return int(message["code"])
+
+
+async def page_of(*permissions: str) -> Page:
+    session, _ = await database_sync_to_async(session_of)(*permissions)
+    return Page(session)
+
+
+# ------------------------------------------------------------------------------------------------------ the door
+
+
+@pytest.mark.parametrize(
+    "origin", [b"https://evil.example", b"http://127.0.0.1:9999", b"null", b"http://localhost:8000"]
+)
+async def test_a_page_of_another_origin_is_not_let_in(node: FakeNode, origin: bytes) -> None:
+    session, _ = await database_sync_to_async(session_of)(*ALL)
+    page = Page(session, (HOST, (b"origin", origin)))
+    assert not (await page.socket.connect())[0]
+
+
+async def test_a_host_we_do_not_serve_is_not_let_in(node: FakeNode) -> None:
+    session, _ = await database_sync_to_async(session_of)(*ALL)
+    page = Page(session, ((b"host", b"evil.example"), (b"origin", b"http://evil.example")))
+    assert not (await page.socket.connect())[0]
+
+
+@pytest.mark.parametrize("permissions", [(), ("listen_call", "view_pii")])
+async def test_who_may_not_see_calls_sees_none(
+    node: FakeNode, permissions: tuple[str, ...]
+) -> None:
+    page = await page_of(*permissions)
+    await page.socket.connect()
+    assert await page.closing_code() == 4401
+
+
+async def test_nobody_is_shown_the_door(node: FakeNode) -> None:
+    page = Page("")
+    await page.socket.connect()
+    assert await page.closing_code() == 4401
+
+
+async def test_a_page_that_says_nothing_is_closed(
+    node: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SupervisorSocket, "hello_s", 0.05)
+    page = await page_of(*ALL)
+    await page.socket.connect()
+    assert await page.closing_code() == 4408
+
+
+# ---------------------------------------------------------------------------------------------------- what is seen
+
+
+async def test_the_list_is_there_at_once_and_grows_by_itself(node: FakeNode) -> None:
+    page = await page_of(*ALL)
+    snap = await page.open()
+    assert list(snap["rows"]) == ["c1"]
+    node.begin("c2", transport="webrtc", caller="")
+    frame = await page.until("frame")
+    assert frame["rows"]["c2"]["caller"] == "Web visitor"
+    await page.socket.disconnect()
+
+
+async def test_words_grow_in_the_row_and_become_final(node: FakeNode) -> None:
+    page = await page_of(*ALL)
+    await page.open()
+    node.partial("c1", "when do")
+    assert (await page.until("frame"))["rows"]["c1"]["last"] == {"role": "caller", "text": "when do", "partial": True}  # fmt: skip
+    node.hears("c1", "when do you open", at_s=3.0)
+    assert (await page.until("frame"))["rows"]["c1"]["last"]["partial"] is False
+    await page.socket.disconnect()
+
+
+async def test_numbers_and_words_never_reach_who_may_not_see_them(node: FakeNode) -> None:
+    node.hears("c1", "my canary is 0171 5550 992", at_s=1.0)
+    page = await page_of("view_call")
+    seen = [await page.open()]
+    await page.say({"type": "open", "call": "c1"})
+    seen.append(await page.until("events"))
+    node.partial("c1", "my canary again")
+    node.hears("c1", "my canary again", at_s=2.0)
+    seen.append(await page.until("events"))
+    text = json.dumps(seen)
+    assert "canary" not in text
+    assert "30123456" not in text
+    await page.socket.disconnect()
+
+
+async def test_an_opened_call_comes_whole_then_live_without_a_gap(node: FakeNode) -> None:
+    page = await page_of(*ALL)
+    await page.open()
+    await page.say({"type": "open", "call": "c1", "since": 2})
+    replay = await page.until("events")
+    assert [event["seq"] for event in replay["ev"]] == [3, 4, 5, 6]
+    node.hears("c1", "hello", at_s=1.0)
+    assert [event["seq"] for event in (await page.until("events"))["ev"]] == [7]
+    await page.socket.disconnect()
+
+
+async def test_events_lost_on_the_bus_are_read_from_the_log(node: FakeNode, bus: FakeBus) -> None:
+    page = await page_of(*ALL)
+    await page.open()
+    await page.say({"type": "open", "call": "c1", "since": 6})
+    published, bus.publish = bus.publish, lambda topic, body: None  # type: ignore[method-assign]
+    node.hears("c1", "lost", at_s=1.0)
+    bus.publish = published  # type: ignore[method-assign]
+    node.record("c1", BargedIn(utterance=UtteranceId("1"), at_s=2.0, duck_ms=None, stop_ms=90.0))
+    assert [event["seq"] for event in (await page.until("events"))["ev"]] == [7, 8]
+    await page.socket.disconnect()
+
+
+async def test_a_reconnected_page_gets_what_it_missed(node: FakeNode) -> None:
+    page = await page_of(*ALL)
+    cursor = (await page.open())["cursor"]
+    await page.socket.disconnect()
+    node.begin("c2")
+    again = await page_again()
+    message = await again.open(cursor)
+    assert message["type"] == "frame"
+    assert list(message["rows"]) == ["c2"]
+    await again.socket.disconnect()
+
+
+async def page_again() -> Page:
+    def login() -> str:
+        client = Client()
+        client.force_login(get_user_model().objects.get(username="ravi"))
+        return client.cookies["sessionid"].value
+
+    return Page(await database_sync_to_async(login)())
+
+
+async def test_a_call_ends_on_the_page_when_it_ends(node: FakeNode) -> None:
+    page = await page_of(*ALL)
+    await page.open()
+    node.record("c1", CallEnded(cause="caller_hung_up", by="caller"))
+    assert (await page.until("frame"))["rows"]["c1"]["state"] == "ended"
+    await page.socket.disconnect()
+
+
+# ----------------------------------------------------------------------------------------------------- commands
+
+COMMANDS = {
+    "listen": ("listen_call", {"sdp": "v=0"}),
+    "take": ("take_over_call", {}),
+    "return": ("take_over_call", {}),
+    "end": ("end_call", {}),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+async def test_each_command_needs_its_own_permission(
+    node: FakeNode, bus: FakeBus, name: str
+) -> None:
+    permission, args = COMMANDS[name]
+    page = await page_of(*(each for each in ALL if each != permission))
+    await page.open()
+    result = await page.command(name, **args)
+    assert (result["ok"], result["code"]) == (False, "permission")
+    assert bus.asked(f"desk.{name}") == []
+    deeds = await database_sync_to_async(audit_of)("c1")
+    assert [deed.what for deed in deeds] == [f"{name}_refused"]
+    await page.socket.disconnect()
+
+
+async def test_listening_is_on_record_before_the_node_is_asked(
+    node: FakeNode, bus: FakeBus
+) -> None:
+    seen: list[str] = []
+    listen = bus.handlers["desk.listen"]
+
+    async def spy(args: Any) -> Any:
+        seen.extend(deed.what for deed in await database_sync_to_async(audit_of)("c1"))
+        return await listen(args)
+
+    bus.serve("desk.listen", spy)
+    page = await page_of("view_call", "listen_call")
+    await page.open()
+    result = await page.command("listen", sdp="v=0")
+    assert result["ok"]
+    assert result["sdp"]
+    assert seen == ["listen"]
+    await page.socket.disconnect()
+
+
+async def test_a_call_is_taken_over_and_handed_back_with_a_brief(
+    node: FakeNode, bus: FakeBus
+) -> None:
+    page = await page_of(*ALL)
+    await page.open()
+    assert (await page.command("listen", id="k1", sdp="v=0"))["ok"]
+    assert (await page.command("take", id="k2"))["ok"]
+    assert (await page.command("return", id="k3", brief="offer eleven o'clock"))["ok"]
+    asked = bus.asked("desk.return")[0]
+    assert asked["brief"] == "offer eleven o'clock"
+    assert asked["who"] == "ravi"
+    await page.socket.disconnect()
+
+
+async def test_a_page_cannot_speak_in_the_name_of_another(node: FakeNode, bus: FakeBus) -> None:
+    page = await page_of(*ALL)
+    await page.open()
+    result = await page.command("take", who="asha")
+    assert result["code"] == "arguments"
+    assert bus.asked("desk.take") == []
+    await page.socket.disconnect()
+
+
+async def test_a_command_repeated_after_a_reconnect_has_its_first_result(
+    node: FakeNode, bus: FakeBus
+) -> None:
+    page = await page_of(*ALL)
+    await page.open()
+    first = await page.command("end", id="same")
+    await page.socket.disconnect()
+    again = await page_again()
+    await again.open()
+    assert await again.command("end", id="same") == first
+    assert len(bus.asked("desk.end")) == 1
+    await again.socket.disconnect()
+
+
+async def test_a_refusal_of_the_call_is_passed_on_in_words(node: FakeNode) -> None:
+    node.refuse["desk.take"] = ("floor_held", "asha has the call.")
+    page = await page_of(*ALL)
+    await page.open()
+    result = await page.command("take")
+    assert (result["ok"], result["code"], result["text"]) == (
+        False,
+        "floor_held",
+        "asha has the call.",
+    )
+    await page.socket.disconnect()
+
+
+async def test_a_node_that_is_away_is_said_to_be_away(node: FakeNode, bus: FakeBus) -> None:
+    page = await page_of(*ALL)
+    await page.open()
+    bus.is_up = False
+    assert (await page.command("end"))["code"] == "unreachable"
+    await page.socket.disconnect()
+
+
+async def test_a_command_on_no_call_and_an_unknown_command_are_refused(node: FakeNode) -> None:
+    page = await page_of(*ALL)
+    await page.open()
+    assert (await page.command("end", call="c9", id="k1"))["code"] == "gone"
+    assert (await page.command("dance", id="k2"))["code"] == "unknown"
+    await page.socket.disconnect()
+
+
+# ------------------------------------------------------------------------------------------- revoked, and rubbish
+
+
+async def test_a_revoked_permission_counts_at_the_next_command(
+    node: FakeNode, bus: FakeBus
+) -> None:
+    session, user = await database_sync_to_async(session_of)(*ALL)
+    page = Page(session)
+    await page.open()
+    await database_sync_to_async(user.user_permissions.set)(
+        await database_sync_to_async(list)(
+            Permission.objects.filter(codename__in=["view_call", "view_transcript"])
+        )
+    )
+    assert (await page.command("end"))["code"] == "permission"
+    assert bus.asked("desk.end") == []
+    await page.socket.disconnect()
+
+
+async def test_a_login_that_ended_closes_the_socket_at_the_next_check(
+    node: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SupervisorSocket, "recheck_s", 0.05)
+    session, user = await database_sync_to_async(session_of)(*ALL)
+    page = Page(session)
+    await page.open()
+
+    def lock_out() -> None:
+        user.is_active = False
+        user.save()
+
+    await database_sync_to_async(lock_out)()
+    assert await page.closing_code() == 4401
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    ["{", "[]", '{"type": "dance"}', '{"type": "cmd"}', '{"type": "open", "call": 7}', '{"type": "hello", "v": "va.dash.1"}'],
+)  # fmt: skip
+async def test_rubbish_is_answered_and_changes_nothing(node: FakeNode, rubbish: str) -> None:
+    page = await page_of(*ALL)
+    await page.open()
+    await page.say(rubbish)
+    assert (await page.until("error"))["code"] == "message"
+    node.begin("c2")
+    assert "c2" in (await page.until("frame"))["rows"]
+    await page.socket.disconnect()
+
+
+async def test_the_tenth_rubbish_in_a_row_closes(node: FakeNode) -> None:
+    page = await page_of(*ALL)
+    await page.open()
+    for _ in range(10):
+        await page.say("{")
+    assert await page.closing_code() == 4400
+
+
+async def test_a_huge_message_closes(node: FakeNode) -> None:
+    page = await page_of(*ALL)
+    await page.open()
+    await page.say("x" * 70_000)
+    assert await page.closing_code() == 1009
+
+
+async def test_a_page_that_never_acknowledges_is_sent_away(
+    node: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("frontend.feed.ACK_TIMEOUT_S", 0.05)
+    page = await page_of(*ALL)
+    await page.socket.connect()
+    await page.say({"type": "hello", "v": "va.dash.1"})
+    await page.socket.receive_from()
+    await page.socket.receive_from()
+    node.begin("c2")
+    await page.socket.receive_nothing(0.2)
+    node.begin("c3")
+    assert await page.closing_code() == 4008
