@@ -27,7 +27,7 @@ from voiceapp.adapters.spool import SpoolFile, read_call, set_aside
 log = logging.getLogger(__name__)
 
 CAPACITY: Final = 10_000
-BATCH_S: Final = 0.015
+BATCH_S: Final = 0.010
 BATCH_RECORDS: Final = 1_000
 RETRY_S: Final = 0.5
 STOP_S: Final = 5.0
