@@ -210,9 +210,11 @@ class Legs:
         law = int(slots.laws[row, packet.payload_type])
         if law == NOT_ACCEPTED:
             self._counters.malformed["payload_type"] += 1
+            slots.unusable[row] += 1
             return
         if not 0 < len(packet.payload) <= _MAX_PACKET_SAMPLES:
             self._counters.malformed["length"] += 1
+            slots.unusable[row] += 1
             return
         if self._fits(leg, packet):
             self._alive(leg, packet, now)

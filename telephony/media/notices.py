@@ -96,7 +96,7 @@ class PlayoutProgress:
 
 @dataclass(frozen=True, slots=True)
 class PlayoutRefused:
-    """A chunk was dropped whole: more than 30 s would be queued, or its utterance was closed or flushed."""
+    """A chunk was dropped whole: more than 30 s would be queued."""
 
     voice: VoiceHandle
     utterance: str

@@ -49,13 +49,14 @@ OnNotices = Callable[[list[Notice]], None]
 class PlaneStats:
     """Lateness of the last 20 s of sub-ticks in milliseconds, their work, and totals since start.
 
-    `cpu_seconds`: all CPU of the plane's thread.
+    `cpu_seconds`: all CPU of the plane's thread. `late_chunks`: speech of utterances that were over already.
     """
 
     late_p50_ms: float
     late_p99_ms: float
     busy_p50_ms: float
     cpu_seconds: float
+    late_chunks: int
     rtp_slots: int
     packet_slots: int
     voices: int
@@ -191,6 +192,7 @@ class MediaPlane:
             late_p99_ms=float(np.percentile(late, 99)),
             busy_p50_ms=float(np.percentile(busy, 50)),
             cpu_seconds=self._cpu_seconds,
+            late_chunks=engine.voices.late_chunks,
             rtp_slots=int(engine.slots.active.sum()),
             packet_slots=int(engine.packet_legs.active.sum()),
             voices=int(engine.voices.active.sum()),

@@ -63,6 +63,7 @@ class Voices:
         self._goal = np.ones(rows, np.float32)
         self._fading = np.zeros(rows, np.bool_)
         self._voices: list[_Voice | None] = [None] * rows
+        self.late_chunks = 0
 
     def add(self, row: int, handle: VoiceHandle, rate_hz: int) -> None:
         """8000 or 16000 Hz."""
@@ -85,7 +86,11 @@ class Voices:
         voice = self._voice(row)
         queued = voice.enqueued - int(self._sent[row])
         too_long = queued + len(pcm) // 2 > MAX_QUEUED_SECONDS * voice.rate_hz
-        if too_long or utterance in voice.closed:
+        if utterance in voice.closed:
+            # On its way when the utterance was flushed: how that ended has been told already.
+            self.late_chunks += 1
+            return []
+        if too_long:
             return [PlayoutRefused(voice.handle, utterance, now)]
         if not voice.utterances or voice.utterances[-1].name != utterance:
             voice.utterances.append(_Utterance(utterance, voice.enqueued, voice.enqueued))

@@ -178,6 +178,8 @@ class Receiver:
                 self._legs.stranger(int(arrivals.port[at]), source, data, now)
         except RtpError as error:
             self._counters.malformed[error.kind] += 1
+            if known:
+                self._slots.unusable[row] += 1
         except Exception as error:  # noqa: BLE001 - whatever a datagram does to a handler, the thread lives
             self._failed(error)
 

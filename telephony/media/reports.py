@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from telephony.media.counters import Counters
+from telephony.media.garbling import PAUSE, GarblingWatch
 from telephony.media.legs import RELATCH_SILENCE, Leg, Legs
-from telephony.media.notices import Digit, MediaLost, Notice, Quality
+from telephony.media.notices import AudioGarbled, Digit, MediaLost, Notice, Quality
 from telephony.media.parameters import MediaSettings
 from telephony.media.ports import Datagrams
-from telephony.media.slots import FRAME_SAMPLES, RtpSlots
+from telephony.media.slots import FRAME_SAMPLES, NOT_ACCEPTED, RtpSlots
 from telephony.rtp.errors import RtpError
 from telephony.rtp.jitter_buffer import JitterBuffers
 from telephony.rtp.quality import mos
@@ -52,6 +53,8 @@ class _Account:
     sender_report: int = 0
     sender_report_at: float = 0.0
     round_trip: float | None = None
+    garbling: GarblingWatch = field(default_factory=GarblingWatch)
+    garbled_told: float = float("-inf")
 
 
 class Reports:
@@ -125,6 +128,20 @@ class Reports:
         if now >= account.quality_at and leg.ever_latched:
             account.quality_at = now + self._settings.quality_interval
             notices.append(self._quality(leg, account, now))
+        self._watch(leg, account, now, notices)
+
+    def _watch(self, leg: Leg, account: _Account, now: float, notices: list[Notice]) -> None:
+        slots, row = self._slots, leg.row
+        watch = account.garbling
+        kind = watch.packets(int(slots.received[row]), int(slots.unusable[row]))
+        if kind is None:
+            pcm = self._buffers.latest(row)
+            law = int(slots.laws[row, leg.parameters.payload_type])
+            if pcm is not None and law != NOT_ACCEPTED:
+                kind = watch.look(pcm, law, now)
+        if kind is not None and now - account.garbled_told >= PAUSE:
+            account.garbled_told = now
+            notices.append(AudioGarbled(leg.handle, kind, now))
 
     # --------------------------------------------------------------------------------------------------- quality
 

@@ -40,7 +40,7 @@ class RtpSlots:
         self.extended = np.zeros(rows, np.int64)
         self.transit = np.zeros(rows)
         self.jitter = np.zeros(rows)
-        self.concealed = np.zeros(rows, np.int64)
+        self.unusable = np.zeros(rows, np.int64)
         # Sending.
         self.packets = np.zeros((rows, PACKET_BYTES), np.uint8)
         self.address = np.zeros(rows, np.uint32)
@@ -55,7 +55,7 @@ class RtpSlots:
         """A fresh stream with random beginnings (RFC 3550 5.1)."""
         self.active[row] = True
         self.key[row] = 0
-        for column in (self.received, self.concealed, self.sent):
+        for column in (self.received, self.unusable, self.sent):
             column[row] = 0
         self.jitter[row] = 0
         self.heard_at[row] = now

@@ -161,6 +161,17 @@ class JitterBuffers:
         self.min_depth[rows] = np.minimum(self.min_depth[rows], self.top[rows] - frames)
         return frames, have
 
+    def latest(self, row: int) -> NDArray[np.int16] | None:
+        """The last 16 frames as one array of samples, if all of them are there."""
+        if not self.begun[row]:
+            return None
+        frames = np.arange(self.top[row] - RING + 1, self.top[row] + 1)
+        where = frames & (RING - 1)
+        if (self.tag[row, where] != frames).any():
+            return None
+        samples: NDArray[np.int16] = self.pcm[row, where].ravel()
+        return samples
+
     def adapt(self, rows: Rows, silent: NDArray[np.bool_]) -> None:
         """Once a second: shrink by one frame in silence if it was deeper than needed; in speech only for drift."""
         spare = self.min_depth[rows]

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from telephony.media import g711
+from telephony.media.notices import AudioGarbled, Garbling
+from telephony.media.parameters import Law, RtpParameters
+from tests.unit.media_line import PHONE, Line, Pcm, silence, voiced
+
+SPEECH = voiced(500)
+
+
+def sent_as(pcm: Pcm, form: str) -> bytes:
+    if form in ("ulaw", "alaw"):
+        return g711.encode(pcm, g711.LAW_NUMBER[Law(form)]).tobytes()
+    return pcm.astype(form).tobytes()
+
+
+def verdicts(octets: bytes, law: Law) -> list[Garbling]:
+    line = Line()
+    number = 0 if law is Law.ULAW else 8
+    slot, phone = line.call(RtpParameters(PHONE, payload_type=number, law=law))
+    phone.payload_type = number
+    for start in range(0, len(octets), 160):
+        phone.send_packet(phone.packet(octets[start : start + 160]))
+        line.frame()
+    return [n.kind for n in line.of(AudioGarbled) if n.slot == slot]
+
+
+@pytest.mark.parametrize(
+    ("form", "law", "told"),
+    [
+        ("ulaw", Law.ULAW, []),
+        ("alaw", Law.ALAW, []),
+        ("alaw", Law.ULAW, [Garbling.WRONG_LAW]),
+        ("ulaw", Law.ALAW, [Garbling.WRONG_LAW]),
+        (">i2", Law.ULAW, [Garbling.LINEAR_PCM]),
+        ("<i2", Law.ULAW, [Garbling.LINEAR_PCM]),
+        (">i2", Law.ALAW, [Garbling.LINEAR_PCM]),
+        ("<i2", Law.ALAW, [Garbling.LINEAR_PCM]),
+    ],
+)
+def test_speech_written_otherwise_than_negotiated_is_told(
+    form: str, law: Law, told: list[Garbling]
+):
+    assert verdicts(sent_as(SPEECH, form)[: 160 * 500], law) == told
+
+
+def test_noise_is_not_taken_for_garbled_speech():
+    noisy = np.random.default_rng(2).normal(0, 3000, 160 * 500).astype(np.int16)
+    assert verdicts(sent_as(noisy, "ulaw"), Law.ULAW) == []
+
+
+def test_silence_is_not_garbled():
+    assert verdicts(sent_as(silence(500), "ulaw"), Law.ULAW) == []
+
+
+def test_constant_octets_that_are_no_silence_are_told():
+    assert verdicts(b"\x20" * 160 * 100, Law.ULAW) == [Garbling.CONSTANT]
+
+
+def test_a_fifth_of_packets_unusable_is_told():
+    line = Line()
+    slot, phone = line.call(replace(RtpParameters(PHONE), ptime_ms=20))
+    line.talk(phone, silence(5))
+    for _ in range(30):
+        phone.send_packet(phone.packet(b"x" * 160, payload_type=96))
+        line.frame()
+        line.talk(phone, silence(2))
+    assert [(n.slot, n.kind) for n in line.of(AudioGarbled)] == [(slot, Garbling.BAD_PACKETS)]
