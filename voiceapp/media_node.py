@@ -76,10 +76,14 @@ class Log(EventLog, Protocol):
     def close(self) -> None: ...
 
 
-class Brains(Startable, Protocol):
-    """The links to the agent workers."""
+class Brains(Protocol):
+    """The links to the agent workers. `ready`: workers that can take a call."""
 
-    def health(self) -> Mapping[str, Any]: ...
+    @property
+    def ready(self) -> int: ...
+
+    async def run(self) -> None:
+        """Keeps the links until cancelled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +139,7 @@ class MediaNode:
         self._node = node
         self._parts = parts
         self._ports = ports_of(configuration, index)
+        self.ready = asyncio.Event()
         self._stopping = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
         loop = asyncio.get_running_loop()
@@ -204,19 +209,25 @@ class MediaNode:
         """Runs the node until it is told to stop. Raises: OSError if an address is taken."""
         loop = asyncio.get_running_loop()
         for signal_number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(signal_number, self._stopping.set)
+            loop.add_signal_handler(signal_number, self.stop)
         async with asyncio.TaskGroup() as self._group:
+            brains = self._group.create_task(self._parts.brains.run(), name="brains")
             await self._start(loop)
+            self.ready.set()
             log.info(
                 "media_node_ready", extra={"node": self._node, "sip_port": self._ports.sip.port}
             )
             await self._stopping.wait()
             await self._stop()
+            brains.cancel()
+
+    def stop(self) -> None:
+        """Begins the end, as SIGTERM does."""
+        self._stopping.set()
 
     async def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._parts.log.start()
         self._plane.start(loop, self._board.deliver)
-        await self._parts.brains.start()
         self._load_snapshot()
         self._requests.bind()
         await self._sip.start()
@@ -231,7 +242,6 @@ class MediaNode:
         self._drain(on=True)
         await self._registry.end_all("node_stopped", STOP_S)
         await self._sip.close()
-        await self._parts.brains.close()
         await self._parts.bus.close()
         self._plane.stop()
         self._parts.log.close()
@@ -291,7 +301,7 @@ class MediaNode:
             },
             "browser_calls": unavailable_reason() or "ok",
             "log": self._parts.log.trouble or "ok",
-            "brains": dict(self._parts.brains.health()),
+            "workers": self._parts.brains.ready,
             "revision": self._board.plan.revision,
             "sip": {
                 "port": self._ports.sip.port,

@@ -1,0 +1,126 @@
+"""A media node in the test's own process, with the tone agent for a brain."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from telephony.call.timers import LoopScheduler
+from telephony.dialplan import SnapshotError
+from telephony.media.ports import FrameBatch
+from tests.fakes.tone_agent import ToneAgent
+from voiceapp.adapters.bus_client import BusClient, socket_path
+from voiceapp.adapters.bus_local import LocalNodeBus
+from voiceapp.adapters.encryption import Keyring
+from voiceapp.adapters.event_log_sqlite import SqliteEventLog
+from voiceapp.configuration import Configuration, load
+from voiceapp.media_node import MediaNode, NodeParts
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def snapshot(**agent: Any) -> dict[str, Any]:
+    return {
+        "revision": 1,
+        "agents": {"tone@1": agent},
+        "routes": [{"number": "demo", "agent": "tone", "version": 1}],
+        "widgets": [
+            {"key": "demo", "agent": "tone", "version": 1, "origins": ["http://127.0.0.1"]}
+        ],
+    }
+
+
+class _Brains:
+    ready = 1
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+
+class Ears:
+    """The audio tap: what would go to the brain."""
+
+    def __init__(self) -> None:
+        self.batches: list[FrameBatch] = []
+
+    def frames(self, batch: FrameBatch) -> None:
+        self.batches.append(batch)
+
+
+@dataclass
+class RunningNode:
+    configuration: Configuration
+    node: MediaNode
+    agents: list[ToneAgent] = field(default_factory=list)
+    ears: Ears = field(default_factory=Ears)
+
+    @property
+    def bus(self) -> BusClient:
+        return BusClient(self.configuration.run, ["node1"])
+
+    async def ask(self, name: str, **args: Any) -> Mapping[str, Any]:
+        return await self.bus.request("node1", name, args)
+
+    @property
+    def uri(self) -> str:
+        return f"sip:demo@{self.configuration.sip}"
+
+
+def check(name: str, definition: Mapping[str, Any]) -> None:
+    if "broken" in definition:
+        raise SnapshotError(f"agents.{name}", "broken")
+
+
+@asynccontextmanager
+async def running_node(
+    folder: Path, agent: Mapping[str, Any] | None = None, **settings: str
+) -> AsyncIterator[RunningNode]:
+    port, rtp = free_port(), 20000 + 2 * (free_port() % 10000)
+    configuration = load(
+        {
+            "VOICEAPP_DATA": str(folder),
+            "VOICEAPP_SIP": f"127.0.0.1:{port}",
+            "VOICEAPP_RTP_PORTS": f"{rtp}-{rtp + 15}",
+            "VOICEAPP_WEBRTC_ADDRESSES": "127.0.0.1",
+            **settings,
+        }
+    )
+    configuration.spool.mkdir(parents=True)
+    configuration.snapshot.write_text(json.dumps(snapshot(**(agent or {}))))
+    scheduler = LoopScheduler(asyncio.get_running_loop())
+    ears, agents = Ears(), list[ToneAgent]()
+
+    def participant(call: Any, media: Any, definition: Mapping[str, Any]) -> ToneAgent:
+        agents.append(ToneAgent(call, media, definition))
+        return agents[-1]
+
+    parts = NodeParts(
+        bus=LocalNodeBus("node1", socket_path(configuration.run, "node1"), scheduler),
+        log=SqliteEventLog(configuration.spool / "node1.db", Keyring.load(configuration.data_key)),
+        brains=_Brains(),
+        make_participant=participant,
+        tap=ears,
+        check_definition=check,
+    )
+    node = MediaNode(configuration, "node1", 0, parts)
+    running = RunningNode(configuration, node, agents, ears)
+    serving = asyncio.get_running_loop().create_task(node.serve())
+    try:
+        await node.ready.wait()
+        yield running
+    finally:
+        node.stop()
+        await serving
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().remove_signal_handler(number)
