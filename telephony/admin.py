@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest
+from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 
 from telephony.call.errors import BrokenLogError
 from telephony.models import (
@@ -89,7 +92,7 @@ class RoutingAdmin(admin.ModelAdmin):
 class RouteForm(forms.ModelForm):
     """Agents are chosen by name."""
 
-    agent = AgentChoiceField(label="answered by")
+    agent = AgentChoiceField(label="Answered by")
 
     class Meta:
         model = Route
@@ -129,7 +132,7 @@ class NumberAdmin(RoutingAdmin):
 class WidgetKeyForm(forms.ModelForm):
     """Origins one per line, agents by name."""
 
-    agent = AgentChoiceField(label="answered by")
+    agent = AgentChoiceField(label="Answered by")
     origins = OriginsField(
         required=False,
         help_text="Sites that may use this key, one per line, exactly as the browser's address begins: "
@@ -155,6 +158,14 @@ class WidgetKeyAdmin(RoutingAdmin):
         fields = ("label", "key", "agent", "origins", "enabled")
         return (*fields, "embed") if obj else fields
 
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> WidgetKey | None:
+        key: WidgetKey | None = super().get_object(request, object_id, from_field)
+        if key is not None:  # the address this person sees us under goes into the tag to copy
+            vars(key)["script"] = request.build_absolute_uri(settings.WIDGET_SCRIPT)
+        return key
+
     @admin.display(description="site", ordering="label")
     def label_or_key(self, key: WidgetKey) -> str:
         return key.label or key.key
@@ -165,7 +176,9 @@ class WidgetKeyAdmin(RoutingAdmin):
 
     @admin.display(description="for the page")
     def embed(self, key: WidgetKey) -> SafeString:
-        return format_html("Key <code>{}</code>; the tag to copy is in the README.", key.key)
+        script = f'<script src="{vars(key)["script"]}" defer></script>'
+        tag = f'{script}\n<voice-agent agent="{key.key}"></voice-agent>'
+        return format_html('<pre class="embed">{}</pre>', tag)
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
@@ -202,7 +215,7 @@ class LiveFilter(admin.SimpleListFilter):
 class CallAdmin(ReadOnlyAdmin):
     """Calls, for reading. Numbers are masked without `view_pii`; what was said needs `view_transcript`."""
 
-    list_display_links = ("started_at",)
+    list_display_links = ("started",)
     list_filter = (LiveFilter, "agent", "transport", "person_requested", "started_at")
     search_fields = ("call", "agent")
     search_help_text = "Call id or agent. Numbers are encrypted and cannot be searched."
@@ -217,8 +230,8 @@ class CallAdmin(ReadOnlyAdmin):
 
     def get_list_display(self, request: HttpRequest) -> tuple[Any, ...]:
         caller, called = (_number_column(request, name) for name in ("caller", "called"))
-        figures = ("barge_ins", "answer_ms", "person_requested")
-        return ("started_at", caller, called, "agent", "state", "length", *figures)
+        figures = ("interruptions", "response", "person")
+        return ("started", caller, called, "agent", "length", *figures)
 
     def get_fieldsets(self, request: HttpRequest, obj: CallRecord | None = None) -> Any:
         caller, called = (_number_column(request, name) for name in ("caller", "called"))
@@ -234,6 +247,24 @@ class CallAdmin(ReadOnlyAdmin):
             ),
             ("What was said", {"fields": (_summary_column(request), _transcript_column(request))}),
         )
+
+    @admin.display(description="started", ordering="started_at")
+    def started(self, call: CallRecord) -> str:
+        return date_format(localtime(call.started_at), "j M, H:i:s") if call.started_at else "—"
+
+    @admin.display(description="barge-ins", ordering="barge_ins")
+    def interruptions(self, call: CallRecord) -> int:
+        return call.barge_ins
+
+    @admin.display(description="response", ordering="answer_ms")
+    def response(self, call: CallRecord) -> str:
+        return f"{call.answer_ms:.0f} ms" if call.answer_ms is not None else "—"
+
+    @admin.display(description="person", ordering="person_requested")
+    def person(self, call: CallRecord) -> str:
+        if call.controller:
+            return f"with {call.controller}"
+        return "asked for" if call.person_requested else ""
 
     @admin.display(description="state", ordering="ended_at")
     def state(self, call: CallRecord) -> str:

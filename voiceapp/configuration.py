@@ -146,6 +146,10 @@ class Configuration:
     def spool(self) -> Path:
         return self.data / "spool"
 
+    def spool_of(self, node: str) -> Path:
+        """The file a media node writes; the shipper finds all of them by this name."""
+        return self.spool / f"{node}.sqlite3"
+
     @property
     def run(self) -> Path:
         """Unix sockets and process ids."""

@@ -173,6 +173,7 @@ DATA_KEY_FILE = CONFIGURATION.data_key
 SNAPSHOT_FILE = CONFIGURATION.snapshot
 TELEPHONY_AGENTS = "agents.selectors.published_versions"
 NODE_COMMANDS = "voiceapp.adapters.node_commands.request_every_node"
+WIDGET_SCRIPT = "/w/1/widget.js"
 OUTBOX_HANDLERS = {"call_ended": "agents.tasks.write_summary"}
 
 CELERY_BROKER_URL = CONFIGURATION.redis_url or None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -284,6 +285,16 @@ def test_a_wildcard_origin_is_refused_in_words(admin: Client) -> None:
     assert error.startswith("https://*.example: a wildcard would let any site use the key")
     assert origins in response.content.decode()
     assert not WidgetKey.objects.exists()
+
+
+def test_a_widget_key_shows_the_tag_to_copy(admin: Client) -> None:
+    key = WidgetKey.objects.create(key="site", agent="receptionist", origins=["https://a.example"])
+
+    response = admin.get(reverse("admin:telephony_widgetkey_change", args=[key.pk]))
+
+    page = unescape(response.content.decode())
+    assert f'<script src="http://testserver{reverse("widget-script")}" defer></script>' in page
+    assert '<voice-agent agent="site"></voice-agent>' in page
 
 
 def test_a_new_number_is_answered_by_the_next_snapshot(
