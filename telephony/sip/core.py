@@ -36,7 +36,7 @@ ACCEPT: Final = ("Accept", "application/sdp")
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """`advertised`: address and port peers shall use, if it is not the one of the socket (1:1 NAT, wildcard)."""
+    """`advertised`: address and port peers shall use, if it is not the local one of the flow (1:1 NAT)."""
 
     user: str = "voice"
     advertised: Address | None = None

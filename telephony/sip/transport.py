@@ -9,6 +9,7 @@ import socket
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from itertools import count
 from typing import Final
 
@@ -23,11 +24,12 @@ _BIND_ATTEMPTS: Final = 10
 _BACKLOG: Final = 128
 _WRITE_LIMIT_BYTES: Final = 1 << 18
 _READ_BYTES: Final = 1 << 16
+_ROUTES_REMEMBERED: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class TransportSettings:
-    """`bind` with port 0 takes a free port, the same one for UDP and TCP."""
+    """`bind` (an IP address): port 0 takes a free port, the same one for UDP and TCP."""
 
     bind: Address = ("127.0.0.1", 5060)
     guard: SourceGuard = field(default_factory=SourceGuard)
@@ -47,6 +49,8 @@ class SipTransport:
         self.settings = settings
         self.address: Address = settings.bind
         self._on_event = on_event
+        self._is_wildcard = ip_address(settings.bind[0]).is_unspecified
+        self._routes: dict[str, str] = {}
         self._events: deque[SipEvent] = deque()
         self._udp: asyncio.DatagramTransport | None = None
         self._listener: socket.socket | None = None
@@ -102,7 +106,17 @@ class SipTransport:
 
     def flow(self, transport: Transport, host: str, port: int) -> Flow:
         """The way to an IP address."""
-        return Flow(transport, self.address, (host, port))
+        return Flow(transport, self._local_for(host), (host, port))
+
+    def _local_for(self, host: str) -> Address:
+        """Our address as `host` sees it: on a wildcard socket, the one the route to it leaves by."""
+        if not self._is_wildcard:
+            return self.address
+        if host not in self._routes:
+            if len(self._routes) >= _ROUTES_REMEMBERED:
+                self._routes.clear()
+            self._routes[host] = _route_source(host, self.address[0])
+        return (self._routes[host], self.address[1])
 
     def flush(self) -> None:
         """Hand on events, send what is waiting, set the timer. Call it after using a verb of a session."""
@@ -149,7 +163,7 @@ class SipTransport:
 
     def datagram(self, data: bytes, source: Address) -> None:
         if self.settings.guard.admit(source[0], self.now()):
-            self.receive(data, Flow("udp", self.address, source))
+            self.receive(data, Flow("udp", self._local_for(source[0]), source))
 
     def _accept(self) -> None:
         if self._listener is None:
@@ -163,7 +177,7 @@ class SipTransport:
             self._open(sock, source[:2], connected=True)
 
     def _open(self, sock: socket.socket, remote: Address, *, connected: bool) -> "_Connection":
-        flow = Flow("tcp", self.address, remote, next(self._numbers))
+        flow = Flow("tcp", self._local_for(remote[0]), remote, next(self._numbers))
         connection = _Connection(self, sock, flow, connected=connected)
         self._connections[flow.connection] = connection
         return connection
@@ -334,6 +348,18 @@ class _Connection:
         if self._timeout is not None:
             self._timeout.cancel()
             self._timeout = None
+
+
+def _route_source(host: str, wildcard: str) -> str:
+    """The local address packets to `host` leave by; connecting a UDP socket sends nothing."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((host, 9))
+        except OSError:
+            return wildcard
+        address: str = probe.getsockname()[0]
+        return address
 
 
 def _bind_pair(bind: Address) -> tuple[socket.socket, socket.socket]:

@@ -9,7 +9,14 @@ import pytest
 
 from telephony.sip.core import EngineSettings
 from telephony.sip.engine import SipEngine
-from telephony.sip.events import Answered, IncomingInvite, OptionsAnswered, SipEvent, Terminated
+from telephony.sip.events import (
+    Answered,
+    IncomingInvite,
+    InviteAcked,
+    OptionsAnswered,
+    SipEvent,
+    Terminated,
+)
 from telephony.sip.ids import TokenIds
 from telephony.sip.session import EndKind
 from telephony.sip.source_guard import SourceGuard
@@ -25,11 +32,11 @@ OPTIONS = (
 class End:
     """One transport, what it was told, and a queue to wait on."""
 
-    def __init__(self, **settings) -> None:
+    def __init__(self, host: str = "127.0.0.1", **settings) -> None:
         self.told: asyncio.Queue[SipEvent] = asyncio.Queue()
         self.answers = True
         engine = SipEngine(EngineSettings(), TokenIds(os.urandom))
-        options = TransportSettings(("127.0.0.1", 0), **settings)
+        options = TransportSettings((host, 0), **settings)
         self.transport = SipTransport(engine, self.on_event, options)
 
     def on_event(self, event) -> None:
@@ -45,7 +52,7 @@ class End:
                 return event
 
     def call(self, other: "End", transport):
-        host, port = other.transport.address
+        host, port = "127.0.0.1", other.transport.address[1]
         session = self.transport.engine.invite(
             f"sip:desk@{host}:{port}",
             from_="sip:us@127.0.0.1",
@@ -61,8 +68,8 @@ class End:
 async def ends():
     opened: list[End] = []
 
-    async def make(**settings) -> End:
-        end = End(**settings)
+    async def make(host: str = "127.0.0.1", **settings) -> End:
+        end = End(host, **settings)
         await end.transport.start()
         opened.append(end)
         return end
@@ -293,3 +300,49 @@ async def test_a_taken_port_is_said_at_start(ends):
 
     with pytest.raises(OSError, match="in use"):
         await other.start()
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_on_a_wildcard_address_peers_are_told_the_one_they_reach(ends, transport):
+    caller, called = await ends("0.0.0.0"), await ends("0.0.0.0")
+
+    caller.call(called, transport)
+    session = (await called.next(IncomingInvite)).session
+    await caller.next(Answered)
+    await called.next(InviteAcked)
+
+    assert session.flow.local == ("127.0.0.1", called.transport.address[1])
+    assert session.request.via.host == "127.0.0.1"
+
+
+async def test_ipv6_loopback(ends):
+    caller, called = await ends("::1"), await ends("::1")
+    host, port = called.transport.address
+    id = caller.transport.engine.options(
+        f"sip:[{host}]:{port}",
+        from_="sip:us@[::1]",
+        flow=caller.transport.flow("udp", host, port),
+        now=caller.transport.now(),
+    )
+    caller.transport.flush()
+
+    assert await caller.next(OptionsAnswered) == OptionsAnswered(id, 200)
+
+
+async def test_a_dead_tcp_peer_fails_what_waits_on_it(ends):
+    caller = await ends()
+    server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+
+    id = caller.transport.engine.options(
+        f"sip:{host}:{port}",
+        from_="sip:us@127.0.0.1",
+        flow=caller.transport.flow("tcp", host, port),
+        now=caller.transport.now(),
+    )
+    caller.transport.flush()
+    told = await caller.next(OptionsAnswered)
+    server.close()
+    await server.wait_closed()
+
+    assert told == OptionsAnswered(id, 503)
