@@ -3,7 +3,7 @@
 One `SipEngine` serves all calls of a node. Bytes, flows and `now` (monotonic seconds) go in; datagrams,
 events and the next deadline come out. Bodies are `bytes`; headers are `(name, value)` pairs of `str`.
 
-    engine.SipEngine(settings: EngineSettings, ids: Ids)       ids.TokenIds(os.urandom) for real calls
+    engine.SipEngine(settings: core.EngineSettings, ids: Ids)  ids.TokenIds(os.urandom) for real calls
       .receive(data, flow, now)    one datagram, or one message framed by `stream.StreamFramer`
       .timer(now) / .next_timer() -> float | None              .failed(flow, now)  send error, connection lost
       .to_send() -> list[(Flow, bytes)] / .events() -> list[SipEvent]            both drain
@@ -29,9 +29,11 @@ events and the next deadline come out. Bodies are `bytes`; headers are `(name, v
       OptionsAnswered(id, status)                              status 408: no answer, 503: transport failed
       Terminated(session, cause: Cause)                        exactly one per session, and its last event:
         Cause(kind, status, reason); kind: `EndKind` LOCAL REMOTE CANCELLED REJECTED TIMEOUT TRANSPORT
-    message.Request: method, uri, from_, to, call_id, cseq, body, headers.first(name) / .all(name)
-    errors.CAUSES, errors.SipStateError                        a verb that the phase does not allow raises the latter
+    message.Request: method, uri, from_, to, call_id, cseq, body, headers.first(name) / .all(name),
+      name_addrs(name) for P-Asserted-Identity, Diversion, ...; uri.number: user part, unescaped
+    flow.Flow: transport, local (what the peer reaches: right for our SDP too), remote, connection
+    errors.CAUSES, cause_of_status, cause_of_q850, reason_header; SipStateError: the phase does not allow this verb
     transport.SipTransport(engine, on_event, settings: TransportSettings)
-      await .start() / await .close()    .flush()              call flush() after using a session verb
+      await .start() / await .close()    .flush()              call flush() after using a verb outside of on_event
       .now() -> float                    .flow(transport, host, port) -> Flow     for `engine.invite`
 """

@@ -104,6 +104,7 @@ class InviteSession:
     def reject_reinvite(
         self, status: int, now: float, *, headers: Sequence[HeaderPair] = ()
     ) -> None:
+        require_refusal(status)
         transaction = self._take_reinvite()
         self._core.respond(transaction, status, now, extra=headers)
 
@@ -282,3 +283,9 @@ class InviteSession:
             self._core.respond(self._reinvite_in, 487, now)
             self._reinvite_in = None
         self._core.emit(Terminated(self, cause))
+
+
+def require_refusal(status: int) -> None:
+    """Raises: SipStateError, if `status` would not refuse anything."""
+    if not 300 <= status < 700:
+        raise SipStateError("a refusal takes a status of 300 to 699")

@@ -8,7 +8,7 @@ from telephony.sip.dialog import Dialog
 from telephony.sip.errors import SipStateError
 from telephony.sip.events import InviteAcked
 from telephony.sip.headers import NameAddr
-from telephony.sip.invite import InviteSession
+from telephony.sip.invite import InviteSession, require_refusal
 from telephony.sip.message import HeaderPair
 from telephony.sip.server_transaction import ServerTransaction
 from telephony.sip.session import Cause, EndKind, Phase
@@ -62,6 +62,7 @@ class ServerSession(InviteSession):
         self, status: int, now: float, *, reason: str = "", headers: Sequence[HeaderPair] = ()
     ) -> None:
         self._require_open("reject")
+        require_refusal(status)
         self._refuse(status, now, Cause(EndKind.REJECTED, status, reason), reason, headers)
 
     def cancelled(self, transaction: ServerTransaction, reason: str, now: float) -> None:

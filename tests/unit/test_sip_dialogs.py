@@ -4,6 +4,7 @@ import pytest
 
 from telephony.sip.core import EngineSettings
 from telephony.sip.engine import SipEngine
+from telephony.sip.errors import SipStateError, SipWriteError
 from telephony.sip.events import IncomingInvite, Terminated
 from telephony.sip.flow import Flow
 from telephony.sip.session import EndKind, Phase
@@ -332,3 +333,31 @@ def test_a_session_knows_both_parties():
     assert str(session.remote.uri) == "sip:peer@peer.test"
     assert str(session.local.uri) == "sip:desk@gw.test"
     assert (session.call_id, session.flow) == ("c1", FLOW)
+
+
+@pytest.mark.parametrize("status", [100, 200, 299, 700])
+def test_a_refusal_with_a_status_that_refuses_nothing_is_not_sent(status):
+    peer = Peer()
+    peer.send(request(body=OFFER))
+    session = peer.event(IncomingInvite).session
+
+    with pytest.raises(SipStateError):
+        session.reject(status, peer.now)
+    with pytest.raises(SipStateError):
+        session.reject_reinvite(status, peer.now)
+    with pytest.raises(SipStateError):
+        session.ring(peer.now, status=status + 100)
+
+    assert peer.out() == []
+
+
+def test_a_header_of_ours_with_a_line_end_is_refused_and_the_call_can_still_be_answered():
+    peer = Peer()
+    peer.send(request(body=OFFER))
+    session = peer.event(IncomingInvite).session
+
+    with pytest.raises(SipWriteError):
+        session.answer(ANSWER, peer.now, headers=[("X-Note", "a\r\nX-Evil: 1")])
+    session.answer(ANSWER, peer.now)
+
+    assert lines(peer.out()) == ["SIP/2.0 200 OK"]
