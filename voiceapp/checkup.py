@@ -92,7 +92,7 @@ def _secrets(configuration: Configuration) -> Iterator[Finding]:
 
 
 def _spools(configuration: Configuration) -> Iterator[Finding]:
-    files = sorted(configuration.spool.glob("*.sqlite3"))
+    files = sorted(configuration.spool.glob("*.db"))
     if not files:
         yield Finding("spool", True, "none yet")
     for path in files:

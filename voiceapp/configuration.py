@@ -148,7 +148,7 @@ class Configuration:
 
     def spool_of(self, node: str) -> Path:
         """The file a media node writes; the shipper finds all of them by this name."""
-        return self.spool / f"{node}.sqlite3"
+        return self.spool / f"{node}.db"
 
     @property
     def run(self) -> Path:

@@ -110,7 +110,7 @@ def log_of(call: str, events: Sequence[CallEvent]) -> list[Recorded]:
 
 def fill_spool(data: Path, records: Sequence[Recorded], node: str = "node1") -> Path:
     """Writes the records as a media node would. Returns: the spool's file."""
-    path = data / "spool" / f"{node}.sqlite3"
+    path = data / "spool" / f"{node}.db"
     spool = SpoolFile.create(path, Keyring.load(data / "secrets" / "data.key"))
     spool.insert(records)
     spool.close()

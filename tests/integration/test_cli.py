@@ -106,7 +106,7 @@ def test_replay_of_nothing_is_one_line_and_exit_2(capsys: pytest.CaptureFixture[
 
 def test_the_demo_is_loaded_once_and_published(data_folder: Path) -> None:
     run("load_demo")
-    run("load_demo")
+    assert run("load_demo", "-v0") == ""
 
     assert Agent.objects.get().slug == "receptionist"
     assert AgentVersion.objects.count() == 1
@@ -194,7 +194,7 @@ def test_keys_that_others_can_read_are_a_fault(tmp_path: Path) -> None:
 
 def test_a_spool_that_cannot_be_read_is_a_finding_and_no_crash(tmp_path: Path) -> None:
     (tmp_path / "spool").mkdir()
-    (tmp_path / "spool" / "node1.sqlite3").write_text("not a database")
+    (tmp_path / "spool" / "node1.db").write_text("not a database")
 
     assert not finding("spools", data=str(tmp_path)).ok
 

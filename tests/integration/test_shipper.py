@@ -133,7 +133,7 @@ def test_an_event_that_does_not_follow_is_kept_aside(data_folder: Path) -> None:
 
 def test_a_file_that_is_no_spool_stops_nothing(data_folder: Path) -> None:
     fill_spool(data_folder, log_of("c1", live_call()))
-    (data_folder / "spool" / "node0.sqlite3").write_text("not a database")
+    (data_folder / "spool" / "node0.db").write_text("not a database")
 
     ship(data_folder)
 

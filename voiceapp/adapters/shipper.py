@@ -57,7 +57,7 @@ class Shipper:
     def ship(self) -> int:
         """One batch of each spool. Returns: rows taken; 0 when nothing waits or the database is away."""
         taken = 0
-        for path in sorted(self._folder.glob("*.sqlite3")):
+        for path in sorted(self._folder.glob("*.db")):
             try:
                 taken += self._ship_spool(path)
             except (OperationalError, InterfaceError) as error:

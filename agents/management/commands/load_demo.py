@@ -33,9 +33,10 @@ class Command(BaseCommand):
         route_number(dialled=DEMO, label="Demo", agent=AGENT)
         allow_widget(key=DEMO, label="Demo page", agent=AGENT, origins=own_origins())
         published = publish_snapshot()
-        self.stdout.write(
-            f"{agent.name} answers {DEMO} (revision {published.revision} of the snapshot)."
-        )
+        if options["verbosity"] > 0:
+            self.stdout.write(
+                f"{agent.name} answers {DEMO} (revision {published.revision} of the snapshot)."
+            )
 
 
 def own_origins() -> list[str]:

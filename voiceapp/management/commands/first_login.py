@@ -24,7 +24,7 @@ class Command(BaseCommand):
         path = load().data / FILE
         if User.objects.exists():
             known = f"; the first login is in {path}" if path.exists() else ""
-            self.stdout.write(f"There are users already{known}.")
+            self._say(f"There are users already{known}.", options)
             return
         password = secrets.token_urlsafe(12)
         user = User.objects.create_superuser(NAME, password=password)
@@ -34,4 +34,8 @@ class Command(BaseCommand):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(f"user: {NAME}\npassword: {password}\nChange it after the first login.\n")
-        self.stdout.write(f"The first login is in {path}.")
+        self._say(f"The first login is in {path}.", options)
+
+    def _say(self, text: str, options: dict[str, Any]) -> None:
+        if options["verbosity"] > 0:
+            self.stdout.write(text)
