@@ -64,5 +64,9 @@ def logging_configuration(*, level: str, personal_data: bool) -> dict[str, Any]:
             "django": {"handlers": [], "level": level, "propagate": True},
             "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
             "daphne.server": {"level": "WARNING"},
+            # They write the addresses of callers.
+            "aioice": {"level": "WARNING"},
+            "aiortc": {"level": "WARNING"},
+            "websockets": {"level": "WARNING"},
         },
     }
