@@ -16,6 +16,7 @@ from telephony.media.meters import Meters
 from telephony.media.mixer import Floor
 from telephony.media.notices import Notice
 from telephony.media.packet_legs import PacketLegs
+from telephony.media.packet_reports import PacketReports
 from telephony.media.parameters import MediaSettings
 from telephony.media.playback import StreamPlayback, VoicePlayback
 from telephony.media.playout import Voices
@@ -67,6 +68,7 @@ class Engine:
             datagrams,
             self.counters,
         )
+        self.packet_reports = PacketReports(settings, self.packet_legs)
         self._sub_tick = 0
 
     def step(self, now: float) -> list[Notice]:
@@ -78,6 +80,7 @@ class Engine:
         notices += self.ears.hear(self.packet_legs.buffers, self.slots.rows, now)
         notices += self._play_out(quarter, now)
         notices += self.reports.step(self._sub_tick, self.receiver.take_rtcp(), now)
+        notices += self.packet_reports.step(self._sub_tick, now)
         notices += self.legs.take_notices()
         self._sub_tick += 1
         self.counters.sub_ticks += 1

@@ -7,7 +7,7 @@ what was decoded lies in the same kind of jitter buffer as phone audio.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, ItemsView
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -70,6 +70,16 @@ class PacketLeg:
     last_timestamp: int = 0
     next_frame: int = 0
     heard_at: float = 0.0
+    handle: int = 0
+    received: int = 0
+    lost: int = 0
+    transit: float = 0.0
+    jitter: float = 0.0
+    lost_told: bool = False
+    quality_at: float = 0.0
+    told_received: int = 0
+    told_lost: int = 0
+    told_late: int = 0
 
 
 class PacketLegs:
@@ -99,6 +109,10 @@ class PacketLegs:
             self.buffers.clear(row)
             self._legs[row] = leg
             self.active[row] = True
+
+    def items(self) -> ItemsView[int, PacketLeg]:
+        """(row, leg) of all slots in use."""
+        return self._legs.items()
 
     def stop(self, row: int) -> None:
         self.active[row] = False
@@ -146,7 +160,7 @@ class PacketLegs:
             leg.last_timestamp = packet.timestamp - CLOCK_STEP
         elif ahead < 0:
             return
-        leg.heard_at = now
+        _note_arrival(leg, packet, now)
         if not leg.waiting:
             leg.waiting_since = now
         leg.waiting[packet.sequence] = packet
@@ -168,6 +182,7 @@ class PacketLegs:
         sequence = min(leg.waiting, key=lambda s: sequence_step(s, leg.next_sequence))
         packet = leg.waiting.pop(sequence)
         lost = sequence_step(sequence, leg.next_sequence)
+        leg.lost += lost
         for number in range(min(lost, _MAX_CONCEALED)):
             last = number == min(lost, _MAX_CONCEALED) - 1
             pcm = leg.codec.recover(packet.payload) if last else leg.codec.conceal()
@@ -217,3 +232,14 @@ class PacketLegs:
             leg.sequence = leg.sequence + 1 & 0xFFFF
             leg.timestamp = leg.timestamp + CLOCK_STEP & 0xFFFFFFFF
             self._counters.sent += 1
+
+
+def _note_arrival(leg: PacketLeg, packet: RtpPacket, now: float) -> None:
+    """Counts, and interarrival jitter (RFC 3550 A.8) in clock units; arrival is as fine as the sub-tick."""
+    leg.heard_at = now
+    leg.received += 1
+    transit = now * CLOCK_STEP * 50 - packet.timestamp
+    change = abs(transit - leg.transit)
+    leg.transit = transit
+    if change < CLOCK_STEP * 50:
+        leg.jitter += (change - leg.jitter) / 16

@@ -127,7 +127,7 @@ class MediaPlane:
         registry = self._engine.registry
         handle = SlotHandle(registry.take(registry.packet))
         bits = self._entropy.getrandbits
-        leg = PacketLeg(codec, send, payload_type, bits(32), bits(16), bits(32))
+        leg = PacketLeg(codec, send, payload_type, bits(32), bits(16), bits(32), handle=handle)
         self._engine.packet_legs.prepare(self._packet_row(handle), leg)
         return handle
 

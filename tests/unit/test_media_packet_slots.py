@@ -9,7 +9,7 @@ from telephony.media import opus
 from telephony.media.commands import Enqueue, Guard, Listen, Remove, Route
 from telephony.media.errors import CodecUnavailableError, NoMediaCapacityError
 from telephony.media.handles import SlotHandle
-from telephony.media.notices import SpeechStarted
+from telephony.media.notices import MediaLost, Quality, SpeechStarted
 from telephony.media.packet_legs import INBOX_PACKETS
 from telephony.rtp.packet import RtpPacket, build_packet, parse_packet
 from tests.unit.media_line import Line, Pcm, voiced
@@ -177,6 +177,25 @@ def test_onset_of_a_browser_ducks_its_guarded_voice():
     browser.talk(np.zeros(320 * 10, np.int16))
     browser.talk(voiced(20, amplitude=12000, rate_hz=16000))
     assert [n.ducked for n in line.of(SpeechStarted)] == [True]
+
+
+def test_quality_of_a_browser_counts_what_was_lost():
+    line = Line()
+    browser = Browser(line)
+    browser.talk(np.zeros(320 * 320, np.int16), lose=tuple(range(4, 320, 10)))
+    quality = line.of(Quality)[0]
+    assert quality.slot == browser.slot
+    assert quality.loss == pytest.approx(0.1, abs=0.01)
+    assert quality.jitter_ms < 5
+
+
+def test_browser_that_sends_nothing_is_told_after_5_s_and_again_in_the_call_after_20_s():
+    line = Line()
+    browser = Browser(line)
+    line.step(7 * 200)
+    browser.talk(tone(60))
+    line.step(22 * 200)
+    assert [n.slot for n in line.of(MediaLost)] == [browser.slot] * 2
 
 
 def test_inbox_is_bounded():
