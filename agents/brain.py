@@ -19,6 +19,13 @@ from telephony.call.ids import CallId
 
 
 @dataclass(frozen=True, slots=True)
+class Introduce:
+    """First message of a media node: the number that marks its datagrams, for taps are counted by each node."""
+
+    source: int
+
+
+@dataclass(frozen=True, slots=True)
 class OpenCall:
     """A call that needs this worker. `definition`: see `agents.conversation.flow`."""
 
@@ -211,7 +218,8 @@ class Failed:
 
 
 ToWorker = (
-    OpenCall
+    Introduce
+    | OpenCall
     | ListenTo
     | Unlisten
     | Expect

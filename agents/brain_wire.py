@@ -2,7 +2,7 @@
 
 A message is `u32 length of the rest | u32 length of the head | head, JSON | audio`, big-endian. The head holds the
 fields and `"m"`, the class name; audio is the field `pcm`, if there is one. Frames of calls travel in datagrams of
-their own: `VAF1 | u16 samples per frame | u16 rows`, then the columns of `Frames`, little-endian.
+their own: `VAF1 | u32 source | u16 samples per frame | u16 rows`, then the columns of `Frames`, little-endian.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from agents.brain import FromWorker, ToWorker
 LARGEST_MESSAGE: Final = 4 << 20
 AUDIO_ROW_LIMIT_BYTES: Final = 60_000
 _LENGTHS: Final = struct.Struct("!II")
-_FRAMES: Final = struct.Struct("!4sHH")
+_FRAMES: Final = struct.Struct("!4sIHH")
 _MAGIC: Final = b"VAF1"
 
 
@@ -112,11 +112,12 @@ def _fits(value: Any, annotation: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """20 ms frames of several taps at one rate; row i of each array belongs together.
+    """20 ms frames of several taps of one media node (`source`) at one rate; row i of each array belongs together.
 
     `taps` (n,) int64, `numbers` (n,) int64 frame numbers, `speech` (n,) bool, `pcm` (n, rate_hz // 50) int16.
     """
 
+    source: int
     rate_hz: int
     taps: NDArray[np.int64]
     numbers: NDArray[np.int64]
@@ -132,7 +133,7 @@ def encode_frames(frames: Frames) -> Iterator[bytes]:
         part = slice(start, start + rows)
         yield b"".join(
             (
-                _FRAMES.pack(_MAGIC, frames.rate_hz // 50, len(frames.taps[part])),
+                _FRAMES.pack(_MAGIC, frames.source, width, len(frames.taps[part])),
                 frames.taps[part].astype("<i8").tobytes(),
                 frames.numbers[part].astype("<i8").tobytes(),
                 frames.speech[part].astype("u1").tobytes(),
@@ -145,11 +146,11 @@ def decode_frames(datagram: bytes) -> Frames:
     """Raises: BrainMessageError."""
     if len(datagram) < _FRAMES.size:
         raise BrainMessageError("a datagram is too short")
-    magic, width, count = _FRAMES.unpack_from(datagram)
+    magic, source, width, count = _FRAMES.unpack_from(datagram)
     if magic != _MAGIC or len(datagram) != _FRAMES.size + count * (17 + 2 * width):
         raise BrainMessageError("a datagram is no batch of frames")
     taps = np.frombuffer(datagram, "<i8", count, _FRAMES.size)
     numbers = np.frombuffer(datagram, "<i8", count, _FRAMES.size + 8 * count)
     speech = np.frombuffer(datagram, "u1", count, _FRAMES.size + 16 * count) != 0
     pcm = np.frombuffer(datagram, "<i2", count * width, _FRAMES.size + 17 * count)
-    return Frames(width * 50, taps, numbers, speech, pcm.reshape(count, width))
+    return Frames(source, width * 50, taps, numbers, speech, pcm.reshape(count, width))
