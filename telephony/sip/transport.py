@@ -19,12 +19,14 @@ from telephony.sip.flow import Address, Flow, Transport
 from telephony.sip.parser import Limits
 from telephony.sip.source_guard import SourceGuard
 from telephony.sip.stream import PONG, Ping, StreamFramer
+from telephony.sip.uri import ip_literal
 
 _BIND_ATTEMPTS: Final = 10
 _BACKLOG: Final = 128
 _WRITE_LIMIT_BYTES: Final = 1 << 18
 _READ_BYTES: Final = 1 << 16
 _ROUTES_REMEMBERED: Final = 1000
+_DSCP_CS3: Final = 24 << 2  # RFC 4594 4.2: signalling
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +202,7 @@ class SipTransport:
             if connection.flow.remote == remote:
                 return connection
         family = socket.AF_INET6 if ":" in remote[0] else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.setblocking(False)
+        sock = _open_socket(family, socket.SOCK_STREAM)
         try:
             sock.connect_ex(remote)  # the outcome comes with the first writable event
         except OSError:
@@ -352,6 +353,8 @@ class _Connection:
 
 def _route_source(host: str, wildcard: str) -> str:
     """The local address packets to `host` leave by; connecting a UDP socket sends nothing."""
+    if ip_literal(host) is None:
+        return wildcard  # connect() would ask DNS, and wait
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:
@@ -362,16 +365,24 @@ def _route_source(host: str, wildcard: str) -> str:
         return address
 
 
+def _open_socket(family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
+    sock = socket.socket(family, kind)
+    sock.setblocking(False)
+    if family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _DSCP_CS3)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _DSCP_CS3)
+    return sock
+
+
 def _bind_pair(bind: Address) -> tuple[socket.socket, socket.socket]:
     """TCP and UDP sockets on the same port; with port 0, tried until one is free for both."""
     family = socket.AF_INET6 if ":" in bind[0] else socket.AF_INET
     for attempt in range(_BIND_ATTEMPTS):
-        tcp = socket.socket(family, socket.SOCK_STREAM)
-        udp = socket.socket(family, socket.SOCK_DGRAM)
+        tcp = _open_socket(family, socket.SOCK_STREAM)
+        udp = _open_socket(family, socket.SOCK_DGRAM)
         try:
             tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            tcp.setblocking(False)
-            udp.setblocking(False)
             tcp.bind(bind)
             udp.bind(tcp.getsockname()[:2])
         except OSError:

@@ -346,3 +346,14 @@ async def test_a_dead_tcp_peer_fails_what_waits_on_it(ends):
     await server.wait_closed()
 
     assert told == OptionsAnswered(id, 503)
+
+
+async def test_signalling_is_marked_cs3_and_a_host_name_falls_back_to_the_wildcard(ends):
+    end, sixth = await ends("0.0.0.0"), await ends("::")
+    assert end.transport._udp is not None
+    assert end.transport._listener is not None
+
+    for sock in (end.transport._udp.get_extra_info("socket"), end.transport._listener):
+        assert sock.getsockopt(socket.IPPROTO_IP, socket.IP_TOS) == 0x60
+    assert sixth.transport.flow("udp", "::1", 5060).local[0] == "::1"
+    assert end.transport.flow("udp", "no-address.test", 5060).local[0] == "0.0.0.0"

@@ -26,7 +26,7 @@ descriptions = st.lists(st.sampled_from(LINES), max_size=14).map(
     lambda lines: b"\r\n".join((b"v=0", *lines))
 )
 texts = st.one_of(st.binary(max_size=200), descriptions)
-fast = settings(max_examples=300, deadline=None, derandomize=True, database=None)
+fast = settings(max_examples=200, deadline=None, derandomize=True, database=None)
 
 
 @given(texts)

@@ -17,7 +17,7 @@ from tests.unit.sip_line import make_engine
 FLOW = Flow("udp", ("192.0.2.1", 5060), ("198.51.100.7", 5070))
 SEEDS = [message.data for message in own_messages()]
 fast = settings(
-    max_examples=300,
+    max_examples=200,
     deadline=None,
     derandomize=True,
     database=None,
