@@ -1,4 +1,4 @@
-"""The Celery application: `celery -A voiceapp worker`. Tasks reach it through the outbox alone."""
+"""The Celery application: `celery -A voiceapp.celery:application worker`. Tasks reach it through the outbox alone."""
 
 import os
 

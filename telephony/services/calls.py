@@ -123,9 +123,13 @@ def _store_batch(
 
 def _write(node: str, records: Sequence[Recorded], projection: Projection, now: datetime) -> None:
     touched = list(dict.fromkeys(record.call for record in records))
-    for call in touched:
-        CallRecord.objects.update_or_create(
-            pk=call, defaults={"node": node} | _columns(projection.states[call])
+    rows = [(call, {"node": node} | _columns(projection.states[call])) for call in touched]
+    if rows:  # one statement for all calls: the summary's columns are not among those it writes
+        CallRecord.objects.bulk_create(
+            [CallRecord(call=call, **columns) for call, columns in rows],
+            update_conflicts=True,
+            unique_fields=["call"],
+            update_fields=list(rows[0][1]),
         )
     CallEventRow.objects.bulk_create([_event_row(record) for record in records])
     ended = {record.call for record in records if isinstance(record.event, CallEnded)}

@@ -13,6 +13,12 @@ from django.test import Client
 FIXTURES = Path(__file__).resolve().parent.parent.parent / "agents" / "fixtures"
 
 
+@pytest.fixture(autouse=True)
+def _quick_passwords(settings: Any) -> None:
+    """The real hashing takes a quarter of a second each time, by design."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.fixture
 def data_folder(tmp_path: Path, settings: Any) -> Path:
     """Snapshot and keys of this test alone; no media node is running."""
