@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from agents.conversation.flow import Flow, FlowError, parse_definition
+from agents.conversation.grammars import grammar_of
 from agents.speech.errors import GrammarError, UnknownWordError
 from agents.speech.grammar import build, phrases
 
@@ -46,7 +47,18 @@ def problems_of(definition: dict[str, Any]) -> list[str]:
         flow = parse_definition(definition)
     except FlowError as error:
         return list(error.problems)
-    return list(_unheard_phrases(flow))
+    return list(_unheard_phrases(flow)) or list(_unheard_steps(flow))
+
+
+def _unheard_steps(flow: Flow) -> Iterator[str]:
+    """Steps whose answers, all together, the recogniser cannot take (names missing, far too many words)."""
+    for step in flow.steps.values():
+        if step.expect.kind == "nothing":
+            continue
+        try:
+            grammar_of(flow, step.name)
+        except GrammarError as error:
+            yield f"steps[{step.name}].expect.kind: {error}"
 
 
 def _unheard_phrases(flow: Flow) -> Iterator[str]:

@@ -14,6 +14,7 @@ from agents.services import (
     NotPublishableError,
     copy_to_draft,
     load_agent,
+    problems_of,
     publish_agent,
     publish_snapshot,
     roll_back,
@@ -213,3 +214,16 @@ def test_the_snapshot_holds_only_what_can_be_answered(receptionist: Agent) -> No
 
 def test_each_snapshot_has_a_higher_revision(receptionist: Agent) -> None:
     assert publish_snapshot().revision < publish_snapshot().revision
+
+
+def test_a_step_whose_answers_cannot_be_recognised_is_refused(
+    receptionist_definition: dict[str, Any],
+) -> None:
+    step = next(one for one in receptionist_definition["steps"] if one["name"] == "help")
+    step["expect"] = {"kind": "digits", "min": 0, "max": 0}
+    step["slot"] = "code"
+    step["next"] = "more"
+
+    problems = problems_of(receptionist_definition)
+
+    assert any(problem.startswith("steps[help].expect.kind: ") for problem in problems), problems
