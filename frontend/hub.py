@@ -170,6 +170,8 @@ class Hub:
                 self._unsynced.update([body["node"]] if body.get("node") else self._nodes)
                 for listener in tuple(self._listeners):
                     listener.on_gap()
+            case _:
+                pass  # levels are for the pages of one call only; unknown topics are of a newer node
 
     def _on_node(self, body: Mapping[str, Any]) -> None:
         node = str(body["node"])

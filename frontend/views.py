@@ -5,7 +5,7 @@ Each is rendered with its data, so that something true is on the screen before a
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, Final
@@ -31,7 +31,7 @@ from frontend.presenters.rows import STATES, order_of, present_row
 DEMO_KEY: Final = "demo"
 SCRIPT_AGE_S: Final = 300
 
-Page = Callable[..., Awaitable[HttpResponse]]
+Page = Callable[..., Coroutine[Any, Any, HttpResponse]]
 
 
 def for_viewers(page: Page) -> Page:
@@ -62,7 +62,8 @@ async def _hub() -> Hub:
 
 async def _render(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
     # Templates look at the user's permissions, which may read the database.
-    return await database_sync_to_async(render)(request, template, context)
+    response: HttpResponse = await database_sync_to_async(render)(request, template, context)
+    return response
 
 
 def _page_data(viewer: Viewer) -> dict[str, Any]:

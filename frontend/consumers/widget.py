@@ -218,8 +218,9 @@ class WidgetSocket(JsonSocket):
             for body in reader.take_partials():
                 await self.say(of_partial(body))
             row = self.hub.board.rows.get(reader.call)
-            if row is not None and (message := self.captions.of_row(row)) is not None:
-                await self.say(message)
+            state = None if row is None else self.captions.of_row(row)
+            if state is not None:
+                await self.say(state)
 
 
 _HANDLERS: Final = {

@@ -8,11 +8,13 @@ from fractions import Fraction
 
 import numpy as np
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame
 
 RATE_HZ = 48_000
 FRAME = 960
 TONE_HZ = 440.0
+SILENCE_S = 0.3
 
 
 class ToneTrack(MediaStreamTrack):
@@ -63,7 +65,15 @@ class TonePeers:
     async def _measure(self, call: str, track: MediaStreamTrack) -> None:
         samples = np.zeros(0, dtype=np.float64)
         while True:
-            frame = await track.recv()
+            try:
+                async with asyncio.timeout(SILENCE_S):
+                    frame = await track.recv()
+            except TimeoutError:  # a track that was taken away sends nothing at all
+                self.heard[call] = 0.0
+                continue
+            except MediaStreamError:
+                return
+            assert isinstance(frame, AudioFrame)
             wave = frame.to_ndarray().reshape(-1, len(frame.layout.channels))[:, 0]
             samples = np.concatenate([samples, wave.astype(np.float64)])[-RATE_HZ // 5 :]
             if len(samples) < RATE_HZ // 5:

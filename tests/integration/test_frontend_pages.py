@@ -13,7 +13,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.test import AsyncClient
 
-from frontend import hub, views
+from frontend import hub, records
 from frontend.records import PastCall
 from tests.fakes.fake_node import FakeBus, FakeNode
 
@@ -121,7 +121,7 @@ async def test_history_filters_by_its_address(
     node: FakeNode, monkeypatch: pytest.MonkeyPatch, query: str, found: list[str]
 ) -> None:
     lines = [past("plain"), past("barged", barge_ins=2), past("web", transport="webrtc")]
-    monkeypatch.setattr(views.records, "past_calls", lambda: lines)
+    monkeypatch.setattr(records, "past_calls", lambda: lines)
     response = await (await someone(*ALL)).get(f"/history/?{query}", headers={"HX-Request": "true"})
     text = response.content.decode()
     assert "<html" not in text
@@ -131,7 +131,7 @@ async def test_history_filters_by_its_address(
 async def test_a_masked_number_cannot_be_found_by_searching_for_it(
     node: FakeNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(views.records, "past_calls", lambda: [past("plain")])
+    monkeypatch.setattr(records, "past_calls", lambda: [past("plain")])
     client = await someone("view_call", "view_transcript")
     text = (await client.get("/history/?q=30123456")).content.decode()
     assert "/calls/plain/" not in text

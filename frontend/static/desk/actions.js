@@ -124,16 +124,16 @@ export class Actions {
       throw new Error(micProblem(error));
     }
     await this.ears.connected();
-    await this.takeFloor(row.id, reason ? { force_reason: reason } : {});
+    this.takenAt = await this.takeFloor(row.id, reason ? { force_reason: reason } : {});
     await this.ears.speak();
     this.setAir(true);
   }
 
-  // The call may learn of our connection a moment after we do.
+  // The position in the log at which we have it. The call may learn of our connection a moment after we do.
   async takeFloor(call, args) {
     for (let tries = 0; ; tries++) {
       const result = await this.page.socket.command(call, "take", args);
-      if (result.ok) return;
+      if (result.ok) return result.seq ?? 0;
       if (result.code !== "illegal_transition" || tries === TAKE_TRIES) throw new Error(result.text);
       await new Promise((resolve) => setTimeout(resolve, TAKE_PAUSE_MS));
     }
@@ -180,7 +180,7 @@ export class Actions {
     const row = this.current();
     const isOver = !row || row.state === "ended";
     const mine = !isOver && row.controller === this.page.user;
-    if (this.onAir && this.call === row?.id && !mine && !this.busy) {
+    if (this.onAir && this.call === row?.id && !mine && !this.busy && (isOver || row.seq >= this.takenAt)) {
       this.ears?.silence();
       this.setAir(false);
       if (!isOver) toast(row.controller ? `${row.controller} has the call now.` : "The agent has the call again.");

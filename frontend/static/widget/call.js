@@ -46,6 +46,7 @@ export class Call extends EventTarget {
 
   reset() {
     this.since = 0;
+    this.unsent = [];
     this.call = this.ticket = this.token = null;
     this.isReturning = this.isOver = this.isMuted = false;
   }
@@ -142,9 +143,17 @@ export class Call extends EventTarget {
     this.tell("muted", { muted: isMuted });
   }
 
+  // What is typed while the call is still being made, or its socket is away, is sent as soon as it can be.
   sendText(text) {
     const words = String(text).trim().slice(0, 500);
-    return Boolean(words) && this.isLive && this.wire.send({ type: "text", text: words });
+    if (!words || !this.isLive) return false;
+    this.unsent.push(words);
+    this.sendUnsent();
+    return true;
+  }
+
+  sendUnsent() {
+    while (this.ticket && this.unsent.length && this.wire.send({ type: "text", text: this.unsent[0] })) this.unsent.shift();
   }
 
   end() {
@@ -200,11 +209,13 @@ const TAKE = {
     sessionStorage.setItem(call.store, message.resume);
     call.begunAt ||= performance.now();
     if (message.resumed) call.tell("resumed", {});
+    call.sendUnsent();
     await call.peer.setRemoteDescription({ type: "answer", sdp: message.sdp });
   },
   attached: (call) => {
     call.lostAt = null;
     call.tell("captions", { lost: false });
+    call.sendUnsent();
   },
   state: (call, { state }) => {
     call.said = state;

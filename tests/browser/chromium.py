@@ -1,0 +1,95 @@
+"""Debian's Chromium with a fake microphone, and what a page can measure of its own sound."""
+
+from __future__ import annotations
+
+import math
+import os
+import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+PROGRAM: Final = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+RATE_HZ: Final = 48_000
+FLAGS: Final = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--use-fake-device-for-media-stream", "--autoplay-policy=no-user-gesture-required",
+    # A page that only receives hides its addresses behind mDNS, which needs multicast.
+    "--disable-features=WebRtcHideLocalIpsWithMdns",
+)  # fmt: skip
+
+# Kept in the page: every remote track, and the pitch and level of the newest.
+MEASURE: Final = """
+(() => {
+  const Real = RTCPeerConnection;
+  window.heard = () => ({ hz: 0, level: 0 });
+  window.RTCPeerConnection = class extends Real {
+    constructor(...given) {
+      super(...given);
+      this.addEventListener("track", ({ track }) => {
+        const context = new AudioContext({ sampleRate: 48000 });
+        const analyser = context.createAnalyser();
+        analyser.fftSize = 8192;
+        context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
+        window.heard = () => {
+          const wave = new Float32Array(analyser.fftSize), bins = new Float32Array(analyser.frequencyBinCount);
+          analyser.getFloatTimeDomainData(wave);
+          analyser.getFloatFrequencyData(bins);
+          const level = Math.sqrt(wave.reduce((sum, x) => sum + x * x, 0) / wave.length);
+          return { hz: bins.indexOf(Math.max(...bins)) * 48000 / analyser.fftSize, level };
+        };
+      });
+    }
+  };
+  // A sine as microphone must not be taken for an echo or for noise.
+  const ask = navigator.mediaDevices?.getUserMedia.bind(navigator.mediaDevices);
+  if (ask) navigator.mediaDevices.getUserMedia = () => ask({
+    audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } });
+})();
+"""
+
+
+def write_tone(path: Path, hz: float, seconds: float = 2.0) -> Path:
+    """A sine at a third of full scale: 48 kHz, mono, int16."""
+    times = np.arange(round(RATE_HZ * seconds)) / RATE_HZ
+    samples = (0.33 * 32767 * np.sin(2 * math.pi * hz * times)).astype("<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE_HZ)
+        file.writeframes(samples.tobytes())
+    return path
+
+
+@contextmanager
+def chromium(microphone: Path | None = None) -> Iterator[Browser]:
+    """A browser whose microphone plays this file in a loop (else Chromium's own beeps)."""
+    capture = [] if microphone is None else [f"--use-file-for-fake-audio-capture={microphone}"]
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=PROGRAM, args=[*FLAGS, *capture])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def open_page(browser: Browser, *, microphone: bool = True, **options: Any) -> Page:
+    """A page of its own context, which fails the test on any script error or refused policy."""
+    granted = ["microphone"] if microphone else []
+    context: BrowserContext = browser.new_context(permissions=granted, **options)
+    context.add_init_script(MEASURE)
+    page = context.new_page()
+    page.faults = []  # type: ignore[attr-defined]
+    page.on("pageerror", lambda error: page.faults.append(str(error)))  # type: ignore[attr-defined]
+    page.on(
+        "console",
+        lambda line: (
+            page.faults.append(line.text) if "Content Security Policy" in line.text else None
+        ),  # type: ignore[attr-defined]
+    )
+    return page
