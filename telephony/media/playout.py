@@ -39,6 +39,7 @@ class _Voice:
     handle: VoiceHandle
     rate_hz: int
     chunks: deque[NDArray[np.int16]] = field(default_factory=deque)
+    chunk_at: int = 0
     utterances: deque[_Utterance] = field(default_factory=deque)
     closed: deque[str] = field(default_factory=lambda: deque(maxlen=_CLOSED_KEPT))
     enqueued: int = 0
@@ -117,6 +118,7 @@ class Voices:
             voice.closed.append(utterance.name)
         voice.utterances.clear()
         voice.chunks.clear()
+        voice.chunk_at = 0
         voice.enqueued = sent
         self._staged[row] = self._at[row] = self._mark[row] = 0
         self.talking[row] = self.paused[row] = self._fading[row] = False
@@ -183,29 +185,40 @@ class Voices:
 
     def _fill(self, row: int, voice: _Voice) -> None:
         """Tops the stage up to 100 ms; the tail of a last, partial frame is silence."""
-        size = int(self.samples[row])
-        if self._at[row] >= self._staged[row]:
-            self._at[row] = self._staged[row] = 0
-        stage, staged = self._stage[row], int(self._staged[row])
+        size = voice.rate_hz // 50
+        at, staged = int(self._at[row]), int(self._staged[row])
+        if at >= staged:
+            at = staged = 0
+        stage, chunks = self._stage[row], voice.chunks
         room = STAGE_FRAMES * size
-        while voice.chunks and staged < room:
-            chunk = voice.chunks.popleft()
-            used = min(len(chunk), room - staged)
-            stage[staged : staged + used] = chunk[:used]
+        while chunks and staged < room:
+            chunk = chunks[0]
+            piece = chunk[voice.chunk_at : voice.chunk_at + room - staged]
+            used = len(piece)
+            stage[staged : staged + used] = piece
             staged += used
-            if used < len(chunk):
-                voice.chunks.appendleft(chunk[used:])
-        stage[staged : -(-staged // size) * size] = 0
-        self._staged[row] = staged
-        self.talking[row] = staged > self._at[row]
-        self._mark[row] = self._next_mark(row, voice, staged)
+            voice.chunk_at += used
+            if voice.chunk_at >= len(chunk):
+                chunks.popleft()
+                voice.chunk_at = 0
+        if staged % size:
+            stage[staged : staged + size - staged % size] = 0
+        self._at[row], self._staged[row] = at, staged
+        self.talking[row] = staged > at
+        self._mark[row] = self._next_mark(row, voice, at, staged)
 
-    def _next_mark(self, row: int, voice: _Voice, staged: int) -> int:
+    def _next_mark(self, row: int, voice: _Voice, at: int, staged: int) -> int:
+        """Where Python must look at the voice again: the stage's end, or an utterance's before it."""
+        head = voice.utterances[0] if voice.utterances else None
+        if head is None or not head.closed:
+            return staged
         sent = int(self._sent[row])
         for utterance in voice.utterances:
-            end = utterance.end - sent + int(self._at[row])
-            if utterance.closed and end < staged:
+            end = utterance.end - sent + at
+            if utterance.closed and at < end < staged:
                 return end
+            if end >= staged:
+                break
         return staged
 
     def _report(self, row: int, voice: _Voice, now: float) -> list[Notice]:

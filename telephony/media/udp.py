@@ -63,9 +63,10 @@ class _Rows:
         self.messages["iov"] = self.iovecs.ctypes.data + each * _IOVEC.itemsize
         self.messages["iovs"] = 1
         self.names["family"] = socket.AF_INET
+        self._base = int(self.messages.ctypes.data)
 
     def address_of(self, row: int) -> int:
-        return int(self.messages.ctypes.data) + row * _MESSAGE.itemsize
+        return self._base + row * _MESSAGE.itemsize
 
 
 class MmsgDatagrams:
