@@ -19,7 +19,11 @@ from agents.speech.ports import Grammar
 
 FILLERS: Final = frozenset({"um", "uh", "er", "erm", "well"})
 # Weighted: unweighted, a filler is heard in the breath around one answer in three.
-BEFORE: Final = "/1/ <NULL> | /1e-5/ (um | uh | well | okay | hi | hello)"
+BEFORE: Final = "/1/ <NULL> | /1e-5/ (um | uh | well | okay)"
+# An answer to the question is likelier than a new wish: "yes" was heard as "the hours".
+ANSWER: Final = "/1/"
+ASIDE: Final = "/0.01/"
+GREETING: Final = "/1/ <NULL> | /0.1/ (hi | hello)"
 AFTER: Final = "/1/ <NULL> | /0.1/ (please | thanks | thank you) | /1e-4/ (um | uh)"
 DIGITS: Final = "zero | one | two | three | four | five | six | seven | eight | nine"
 HOURS: Final = (
@@ -36,10 +40,15 @@ _SYNTAX: Final = re.compile(r"<[^>]*>|/[^/]*/|\{[^}]*\}|[()\[\]|*+=;]")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """JSGF alternatives for one kind of answer; `step` names where they come from in messages."""
+    """JSGF alternatives for one kind of answer; `step` names where they come from in messages.
+
+    `greeted`: people say hello before it. Before a mere answer that costs more than it gives: "oh" is
+    heard as "hello".
+    """
 
     alternatives: str
     step: str = ""
+    greeted: bool = True
 
 
 def plain(phrase: str) -> str:
@@ -73,7 +82,7 @@ def yes_no(step: str = "") -> Part:
     more = "that's correct | that is correct | yes please | right | of course | go ahead | perfect"
     refuse = "no | nope | no thank you | no thanks | that's wrong | that is wrong | not quite"
     other = "no that is wrong | no that's wrong | that is not right | that's not right | incorrect"
-    return Part(f"{agree} | {more} | {refuse} | {other}", step)
+    return Part(f"{agree} | {more} | {refuse} | {other}", step, greeted=False)
 
 
 def digits(least: int, most: int, step: str = "") -> Part:
@@ -85,7 +94,7 @@ def digits(least: int, most: int, step: str = "") -> Part:
         message = f"{least} to {most} digits cannot be expected"
         raise GrammarError(message)
     digit = f"(/1/ ({DIGITS}) | /0.05/ oh | /1e-3/ (double | triple) (oh | {DIGITS}))"
-    return Part(f"[my number is | the number is | it is | it's] {digit}+", step)
+    return Part(f"[my number is | the number is | it is | it's] {digit}+", step, greeted=False)
 
 
 def date(weekdays: Sequence[str] = WEEKDAYS, step: str = "") -> Part:
@@ -96,6 +105,7 @@ def date(weekdays: Sequence[str] = WEEKDAYS, step: str = "") -> Part:
         f"[on | this | next | how about | what about | maybe | let us say] ({named}) {part_of_day}"
         f" | [how about | maybe] (today | tomorrow | the day after tomorrow) {part_of_day}",
         step,
+        greeted=False,
     )
 
 
@@ -109,6 +119,7 @@ def time(step: str = "") -> Part:
         f" {half} | (half | quarter | ten | twenty) past {hours} {half} | (quarter | ten | twenty)"
         f" to {hours} {half} | noon | midday) | in the morning | in the afternoon",
         step,
+        greeted=False,
     )
 
 
@@ -119,7 +130,11 @@ def name(first_names: Sequence[str], last_names: Sequence[str] = (), step: str =
     given = " | ".join(plain(one) for one in first_names)
     family = " | ".join(plain(one) for one in last_names)
     ending = f" [{family}] | {family}" if family else ""
-    return Part(f"[my name is | this is | i am | i'm | it is | it's] (({given}){ending})", step)
+    return Part(
+        f"[my name is | this is | i am | i'm | it is | it's] (({given}){ending})",
+        step,
+        greeted=False,
+    )
 
 
 def build(parts: Sequence[Part], pronunciations: Iterable[tuple[str, str]] = ()) -> Grammar:
@@ -137,13 +152,17 @@ def build(parts: Sequence[Part], pronunciations: Iterable[tuple[str, str]] = ())
         raise GrammarError("nothing is expected: name at least one phrase")
     added = {word: phones for part in used for word, phones in _added(part, known).items()}
     rules = [f"<part{number}> = {part.alternatives};" for number, part in enumerate(used)]
-    answer = " | ".join(f"<part{number}>" for number in range(len(used)))
+    answer = " | ".join(
+        f"{ASIDE} <greeting> <part{number}>" if part.greeted else f"{ANSWER} <part{number}>"
+        for number, part in enumerate(used)
+    )
     jsgf = "\n".join(
         (
             "#JSGF V1.0;",
             "grammar expected;",
             f"<before> = {BEFORE};",
             f"<after> = {AFTER};",
+            f"<greeting> = {GREETING};",
             *rules,
             f"public <answer> = <before> ({answer}) <after>;",
             "",
