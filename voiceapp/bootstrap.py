@@ -42,9 +42,7 @@ def run_media_node(configuration: Configuration, number: int) -> None:
         )
         parts = NodeParts(
             bus=LocalNodeBus(node, socket_path(configuration.run, node), scheduler),
-            log=SqliteEventLog(
-                configuration.spool / f"{node}.db", Keyring.load(configuration.data_key)
-            ),
+            log=SqliteEventLog(configuration.spool_of(node), Keyring.load(configuration.data_key)),
             brains=brains,
             make_participant=participant_factory(brains),
             tap=brains,

@@ -107,7 +107,7 @@ async def running_node(
 
     parts = NodeParts(
         bus=LocalNodeBus("node1", socket_path(configuration.run, "node1"), scheduler),
-        log=SqliteEventLog(configuration.spool / "node1.db", Keyring.load(configuration.data_key)),
+        log=SqliteEventLog(configuration.spool_of("node1"), Keyring.load(configuration.data_key)),
         brains=_Brains(),
         make_participant=participant,
         tap=ears,
