@@ -40,7 +40,8 @@ from telephony.media.udp import MmsgDatagrams
 
 LOOPBACK = "127.0.0.1"
 LOOPBACK_NUMBER = 0x7F000001
-PORTS = 40
+PLANE_PORTS = 16
+PHONE_SOCKETS = 128
 SPEECH_SECONDS = 10
 LIMITS = {
     "cpu_ms_per_call_s": 0.45,
@@ -64,7 +65,10 @@ class CountingTap:
 async def carry(pipe: Connection, calls: int, phone_ports: list[int]) -> None:
     capacity = -(-calls // 4) * 4
     settings = MediaSettings(
-        rtp_ports=(0,) * PORTS, rtp_capacity=capacity, packet_capacity=4, voice_capacity=capacity
+        rtp_ports=(0,) * PLANE_PORTS,
+        rtp_capacity=capacity,
+        packet_capacity=4,
+        voice_capacity=capacity,
     )
     tap = CountingTap()
     plane = MediaPlane(settings, tap=tap)
@@ -80,7 +84,7 @@ async def carry(pipe: Connection, calls: int, phone_ports: list[int]) -> None:
 
     local_ports = []
     for number in range(calls):
-        remote = (LOOPBACK, phone_ports[number % PORTS])
+        remote = (LOOPBACK, phone_ports[number % PHONE_SOCKETS])
         slot, port = plane.reserve_rtp(remote)
         voice = plane.add_voice(8000)
         plane.apply(StartRtp(slot, RtpParameters(remote)), Route(slot, ((voice, 1.0),)))
@@ -139,7 +143,7 @@ class StampedDatagrams(MmsgDatagrams):
     CONTROL_BYTES = 32
 
     def __init__(self) -> None:
-        super().__init__(LOOPBACK, (0,) * PORTS, 8 << 20)
+        super().__init__(LOOPBACK, (0,) * PHONE_SOCKETS, 8 << 20)
         for sock in self._sockets:
             sock.setsockopt(socket.SOL_SOCKET, self.SO_TIMESTAMPNS, 1)
 
@@ -162,7 +166,7 @@ class StampedDatagrams(MmsgDatagrams):
 
 
 class Phones:
-    """N phones on 40 sockets; a quarter of them sends each 5 ms."""
+    """N phones on 128 sockets; a quarter of them sends each 5 ms."""
 
     def __init__(self, calls: int) -> None:
         self.calls = calls
@@ -171,7 +175,7 @@ class Phones:
         self.packets[:, 0] = 0x80
         ssrc = np.arange(1, calls + 1).astype(">u4")[:, None]
         self.packets[:, 8:12] = ssrc.view(np.uint8)
-        self.socket = np.arange(calls) % PORTS
+        self.socket = np.arange(calls) % PHONE_SOCKETS
         self.addresses = np.full(calls, LOOPBACK_NUMBER, np.uint32)
         self.arrivals = Arrivals(4096)
         self.last = np.zeros(calls)

@@ -184,8 +184,8 @@ class MediaPlane:
         self._busy.clear()
 
     def stats(self) -> PlaneStats:
-        late = np.array(self._lateness or [0.0]) * 1000
-        busy = np.array(self._busy or [0.0]) * 1000
+        late = np.array(list(self._lateness) or [0.0]) * 1000
+        busy = np.array(list(self._busy) or [0.0]) * 1000
         engine = self._engine
         return PlaneStats(
             late_p50_ms=float(np.percentile(late, 50)),

@@ -19,6 +19,7 @@ RING: Final = 16
 MIN_TARGET: Final = 1
 MAX_TARGET: Final = 8
 START_TARGET: Final = 2
+"""Depth at which a stream begins; each late frame makes it one more, each calm second in silence one less."""
 DETECT_WAIT: Final = 0.020
 _EMPTY: Final = -(1 << 40)
 """No frame is called so: playout begins before frame 0, with negative numbers."""
@@ -114,16 +115,16 @@ class JitterBuffers:
         late = zip(rows.tolist(), frames.tolist(), newest.tolist(), strict=True)
         for row, frame, is_newest in late:
             self.grown[row] = True
-            more = int(self.play[row]) - frame
-            if more <= 0:
+            lateness = int(self.play[row]) - frame
+            if lateness <= 0:
                 continue
-            if self.target[row] + more <= MAX_TARGET:
-                self.target[row] += more
-                self.play[row] -= more
-            elif is_newest:
+            if is_newest and lateness > MAX_TARGET:
                 # The sender stopped and went on where it was: its whole clock is behind, not this packet.
                 self.target[row] = START_TARGET
                 self.play[row] = frame - START_TARGET
+            elif int(self.top[row]) - frame <= MAX_TARGET:
+                self.target[row] = min(int(self.target[row]) + 1, MAX_TARGET)
+                self.play[row] = frame
 
     def due(self, now: float) -> Due | None:
         """One frame per stream that has one for detection; call until None."""
@@ -177,9 +178,7 @@ class JitterBuffers:
         spare = self.min_depth[rows]
         seen = spare < _UNSEEN_DEPTH
         calm = seen & ~self.grown[rows]
-        shrink = calm & (
-            (silent & (spare > MIN_TARGET)) | (spare >= self.target[rows] + _SPEECH_SURPLUS)
-        )
+        shrink = calm & ((silent & (spare > MIN_TARGET)) | (spare > MIN_TARGET + _SPEECH_SURPLUS))
         chosen = rows[shrink]
         self.play[chosen] += 1
         self.target[chosen] = np.maximum(self.target[chosen] - 1, MIN_TARGET)

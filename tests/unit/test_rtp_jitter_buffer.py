@@ -122,6 +122,33 @@ def test_depth_does_not_shrink_in_a_second_in_which_it_grew():
     assert stream.buffers.target[0] == target
 
 
+def test_frames_that_arrive_spread_over_80_ms_are_all_played_once_the_depth_has_grown():
+    arrivals = sorted(
+        (frame + delay, frame)
+        for frame, delay in enumerate(np.random.default_rng(5).uniform(0, 4, 500))
+    )
+    stream = Stream()
+    played: list[int | None] = []
+    for tick in range(500):
+        while arrivals and arrivals[0][0] <= tick:
+            stream.arrive(arrivals.pop(0)[1])
+        if stream.buffers.begun[0]:
+            played.append(stream.play(silent=False if tick % 50 == 49 else None))
+    assert played[100:] == list(range(played[100] or 0, (played[100] or 0) + len(played) - 100))
+
+
+@pytest.mark.parametrize("drift", [-0.004, 0.004])
+def test_drifting_clock_of_the_sender_keeps_the_depth_in_bounds(drift: float):
+    stream = Stream()
+    sent = 0
+    for tick in range(5000):
+        while sent * (1 + drift) <= tick:
+            stream.arrive(sent)
+            sent += 1
+        stream.play(silent=True if tick % 50 == 49 else None)
+    assert -1 <= int(stream.buffers.top[0] - stream.buffers.play[0]) <= 3
+
+
 def test_detection_takes_frames_at_once_and_waits_20_ms_for_a_missing_one():
     stream = Stream()
     stream.arrive(0)
