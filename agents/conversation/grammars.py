@@ -11,14 +11,14 @@ from agents.speech.grammar import Part
 from agents.speech.ports import Grammar
 
 _CARRIER: Final = (
-    "i would like to | i'd like to | i want to | i need to | can i | could i | may i | can you | could you | please"
-    " | i would like | i'd like | i want | i need | do you have | tell me | could you tell me | can you tell me"
-    " | what is | what's | what are | do you know | give me | can i have | could i have | let me"
+    "i would like [to] | i'd like [to] | i want [to] | i need [to] | can i | could i | can you | could you"
+    " | please | do you have | tell me | can you tell me | what is | what's | what are | give me"
 )
 _OBJECT: Final = (
-    "make | have | get | know | hear | to | the | a | an | your | about | speak to | talk to"
+    "make | have | get | know | hear | the | a | an | your | about | speak to | talk to | make a"
+    " | make an | have a | have an | get a | get an | book | book a | book an"
 )
-_OF_INTENT: Final = "{carrier}[{object}] [{object}] ({phrases})"
+_CORRECTION: Final = "no | no make it | actually | make it | i mean | yes | how about"
 
 
 def grammar_of(flow: Flow, step_name: str) -> Grammar:
@@ -32,7 +32,7 @@ def grammar_of(flow: Flow, step_name: str) -> Grammar:
         step = next((s for s in flow.steps.values() if s.expect.kind == "intents"), None)
     if step is None:
         step = flow.steps[flow.start]
-    parts = [*_answers(flow, step), *_others(flow, step), *_intents(flow, step)]
+    parts = [*_answers(flow, step), *_moments(flow, step), *_intents(flow, step)]
     return grammar.build(parts or [grammar.yes_no(step.name)])
 
 
@@ -60,31 +60,40 @@ def _answers(flow: Flow, step: Step) -> Iterator[Part]:
             pass
 
 
-def _others(flow: Flow, step: Step) -> Iterator[Part]:
-    """Days, times and names: asked for, said with something else, or corrected."""
+def _moments(flow: Flow, step: Step) -> Iterator[Part]:
+    """Days, times and names: asked for, said in the same breath as a wish, or corrected.
+
+    Each alternative is expanded by the recogniser wherever it is named, so days and times are named
+    once: a grammar that says them three times takes seconds to compile.
+    """
     kinds = {each.expect.kind for each in flow.slot_steps().values()}
-    wanted = {step.expect.kind} | (kinds if step.expect.kind in ("intents", "yes_no") else set())
-    wanted |= kinds & {"time", "name"} if step.expect.kind == "date" else set()
-    wanted |= kinds & {"date", "name"} if step.expect.kind == "time" else set()
-    day = f"({_dates().alternatives})" if "date" in wanted else ""
-    time = f"({grammar.time().alternatives})" if "time" in wanted else ""
-    names = f"({' | '.join(map(grammar.plain, flow.names))})" if flow.names else ""
-    name = f"[for {names}]" if names and "name" in wanted else ""
-    moments = [part for part in (f"{day} [{time}]" if day and time else day, time) if part]
-    if moments:
-        lead = "no | no make it | actually | make it | i mean | yes | how about"
-        booked = " | ".join(f"[{lead}] {moment} {name}" for moment in moments)
-        yield Part(booked, step.name)
-        if step.expect.kind == "intents":
-            for intent in _leading(flow, step):
-                said = _of_intent(intent).alternatives
-                yield Part(f"({said}) [for | on] {moments[0]} {name}", step.name)
+    asked = step.expect.kind
+    open_question = asked in ("intents", "yes_no")
+    day = "date" in kinds and (open_question or asked in ("date", "time"))
+    time = "time" in kinds and (open_question or asked in ("date", "time"))
+    if not (day or time):
+        return
+    days = f"({_dates().alternatives})" if day else ""
+    times = f"({grammar.time().alternatives})" if time else ""
+    moment = f"{days} [{times}]" if day and time and asked != "time" else days or times
+    if asked == "time":
+        moment = f"{times} | {days}" if day else times
+    lead = _CORRECTION
+    leading = [phrase for intent in _leading(flow, step) for phrase in intent.phrases]
+    if asked == "intents" and leading:
+        wish = grammar.phrases(leading, step.name).alternatives
+        lead = f"[{_CARRIER}] [{_OBJECT}] ({wish}) [an appointment | a visit] [for | on]"
+    names = " | ".join(map(grammar.plain, flow.names))
+    whom = f"[for ({names})]" if names and "name" in kinds else ""
+    yield Part(f"[{lead}] ({moment}) {whom}", step.name)
 
 
 def _dates() -> Part:
-    spoken = " | ".join(f"{word} {day}" for word in ("next", "this") for day in WEEKDAYS)
-    near = grammar.date()
-    return Part(f"{near.alternatives} | [on] ({spoken}) | in (a | one | two) (week | weeks)")
+    named = " | ".join(WEEKDAYS)
+    return Part(
+        f"[on | this | next] ({named}) | today | tomorrow | the day after tomorrow"
+        " | in (a | one | two) (week | weeks)"
+    )
 
 
 def _names(flow: Flow, step: Step) -> Iterator[Part]:
@@ -99,14 +108,11 @@ def _leading(flow: Flow, step: Step) -> Iterator[Intent]:
 
 
 def _intents(flow: Flow, step: Step) -> Iterator[Part]:
-    for intent in flow.heard_in(step):
-        yield _of_intent(intent)
-
-
-def _of_intent(intent: Intent) -> Part:
-    phrases = grammar.phrases(intent.phrases, f"intent {intent.name}")
-    said = _OF_INTENT.format(carrier=f"[{_CARRIER}] ", object=_OBJECT, phrases=phrases.alternatives)
-    return Part(f"{said} [an appointment | a visit]", phrases.step)
+    """All wishes behind one lead-in; each phrase alone as well."""
+    wishes = [phrase for intent in flow.heard_in(step) for phrase in intent.phrases]
+    if wishes:
+        said = grammar.phrases(wishes, step.name).alternatives
+        yield Part(f"[{_CARRIER}] [{_OBJECT}] ({said}) [an appointment | a visit]", step.name)
 
 
 def _led(lead: str, part: Part) -> Part:

@@ -29,7 +29,7 @@ _UNITS: Final = [
     "nineteen",
 ]
 _TENS: Final = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-_SCALES: Final = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
+_SCALES: Final = {"thousand": 1000, "million": 1_000_000}
 _MONEY: Final = frozenset(
     [
         "pound",
@@ -91,23 +91,33 @@ def invented(sentence: str, known: Iterable[str]) -> frozenset[str]:
 def _number_at(tokens: list[str], i: int) -> tuple[str, int]:
     if tokens[i][0].isdigit():
         return _digits(tokens[i]), 1
+    run = _units(tokens, i)
+    if len(run) > 1:
+        return run.lstrip("0") or "0", len(run)
     total, part, width = 0, 0, 0
-    for token in tokens[i:]:
-        if token in _UNITS:
-            part += _UNITS.index(token)
-        elif token in _TENS:
-            part += (_TENS.index(token) + 2) * 10
-        elif token in _SCALES and width:
-            total, part = (
-                (total + max(part, 1)) * _SCALES[token]
-                if total == 0
-                else total + max(part, 1) * _SCALES[token],
-                0,
-            )
+    for word in tokens[i:]:
+        if word in _UNITS:
+            part += _UNITS.index(word)
+        elif word in _TENS:
+            part += (_TENS.index(word) + 2) * 10
+        elif word == "hundred" and width:
+            part *= 100
+        elif word in _SCALES and width:
+            total, part = total + part * _SCALES[word], 0
         else:
             break
         width += 1
     return str(total + part), width
+
+
+def _units(tokens: list[str], i: int) -> str:
+    """Digits spoken one by one, as in a telephone number."""
+    run = ""
+    for token in tokens[i:]:
+        if token not in _UNITS[:10]:
+            break
+        run += str(_UNITS.index(token))
+    return run
 
 
 def _digits(token: str) -> str:

@@ -106,7 +106,7 @@ class BargeIn:
                 return self._leave(Action.CONFIRM)
             case Words.ECHO:
                 return self._leave(Action.RESUME)
-            case Words.BACKCHANNEL:
+            case _:  # a backchannel
                 self._backchannel = True
                 return self._hold()
 
@@ -119,7 +119,7 @@ class BargeIn:
                 return self._leave(Action.RESUME)
             case Verdict.HUM:
                 return self._hold()
-            case Verdict.SPEECH:
+            case _:  # speech
                 return Action.NOTHING if self._backchannel else self._leave(Action.CONFIRM)
 
     def paused(self) -> Action:
