@@ -20,9 +20,6 @@ from agents.speech.ports import Grammar
 FILLERS: Final = frozenset({"um", "uh", "er", "erm", "well"})
 # Weighted: unweighted, a filler is heard in the breath around one answer in three.
 BEFORE: Final = "/1/ <NULL> | /1e-5/ (um | uh | well | okay)"
-# An answer to the question is likelier than a new wish: "yes" was heard as "the hours".
-ANSWER: Final = "/1/"
-ASIDE: Final = "/0.01/"
 GREETING: Final = "/1/ <NULL> | /0.1/ (hi | hello)"
 AFTER: Final = "/1/ <NULL> | /0.1/ (please | thanks | thank you) | /1e-4/ (um | uh)"
 DIGITS: Final = "zero | one | two | three | four | five | six | seven | eight | nine"
@@ -153,7 +150,7 @@ def build(parts: Sequence[Part], pronunciations: Iterable[tuple[str, str]] = ())
     added = {word: phones for part in used for word, phones in _added(part, known).items()}
     rules = [f"<part{number}> = {part.alternatives};" for number, part in enumerate(used)]
     answer = " | ".join(
-        f"{ASIDE} <greeting> <part{number}>" if part.greeted else f"{ANSWER} <part{number}>"
+        f"<greeting> <part{number}>" if part.greeted else f"<part{number}>"
         for number, part in enumerate(used)
     )
     jsgf = "\n".join(
