@@ -32,7 +32,7 @@ from telephony.call.machine import replay
 from telephony.call.ports import EventLog
 from voiceapp.adapters.encryption import Keyring, UnreadableBodyError
 from voiceapp.adapters.event_log_sqlite import SqliteEventLog
-from voiceapp.adapters.spool import SpoolFile, damaged_spools
+from voiceapp.adapters.spool import SCHEMA, SpoolFile, damaged_spools
 
 CALL, OTHER = CallId("call-1"), CallId("call-2")
 CANARY = "my number is five five five"
@@ -238,6 +238,15 @@ def test_a_folder_that_cannot_be_written_is_told_at_the_start(tmp_path: Path):
     (tmp_path / "spool").write_text("a file where the folder should be")
     with pytest.raises(OSError, match="spool"):
         SqliteEventLog(tmp_path / "spool" / "node1.sqlite3", KEYS).start()
+
+
+@pytest.mark.parametrize("made_so_far", ["", "CREATE TABLE spool (id TEXT NOT NULL);", SCHEMA])
+def test_a_shipper_that_comes_while_the_node_makes_its_spool_is_told(path: Path, made_so_far: str):
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(made_so_far)
+    with pytest.raises(FileNotFoundError):
+        SpoolFile.attach(path, KEYS)
 
 
 def test_a_shipper_that_comes_before_the_node_is_told(path: Path):

@@ -64,6 +64,8 @@ class Shipper:
                 self._forget(path)
                 close_old_connections()
                 log.warning("database_away", extra={"reason": type(error).__name__})
+            except FileNotFoundError:
+                self._forget(path)  # its node is making it, or has set it aside
             except (sqlite3.Error, OSError) as error:
                 self._forget(path)
                 log.warning("spool_unreadable", extra={"file": path.name, "reason": str(error)})

@@ -64,10 +64,14 @@ class SpoolFile:
 
     @classmethod
     def attach(cls, path: Path, keyring: Keyring) -> SpoolFile:
-        """Opens an existing spool. Raises: FileNotFoundError, sqlite3.Error."""
+        """Opens an existing spool. Raises: FileNotFoundError also while its node is making it, sqlite3.Error."""
         if not path.exists():
             raise FileNotFoundError(path.name)
-        return cls(_connect(path), keyring)
+        connection = _connect(path)
+        if not _begun(connection):
+            connection.close()
+            raise FileNotFoundError(path.name)
+        return cls(connection, keyring)
 
     @classmethod
     def create(cls, path: Path, keyring: Keyring) -> SpoolFile:
@@ -212,6 +216,14 @@ def damaged_spools(folder: Path) -> list[Path]:
     """Spools that were set aside and wait for a person."""
     aside = folder.glob("*.damaged-*")
     return sorted(path for path in aside if not path.name.endswith(("-wal", "-shm")))
+
+
+def _begun(connection: sqlite3.Connection) -> bool:
+    """Whether the file has its tables and its name."""
+    tables = "SELECT count(*) FROM sqlite_master WHERE name IN ('spool', 'event')"
+    if connection.execute(tables).fetchone()[0] < 2:
+        return False
+    return connection.execute("SELECT 1 FROM spool").fetchone() is not None
 
 
 def _connect(path: Path) -> sqlite3.Connection:
