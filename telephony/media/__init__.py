@@ -2,7 +2,7 @@
 
     plane = MediaPlane(MediaSettings(rtp_ports=(10000, 10002)), tap=tap)         # telephony.media.plane
     plane.start(loop, on_notices)          # thread; on_notices(list[Notice]) in the loop, once per sub-tick if any
-    slot, port = plane.reserve_rtp(remote) # before the answer; NoMediaCapacityError -> 503; give back with Remove
+    slot, port = plane.reserve_rtp(remote, nat=False)   # before the answer; NoMediaCapacityError -> 503; Remove gives back
     slot = plane.add_packet_slot(send, payload_type=111)   # Opus; send(bytes) in the loop; CodecUnavailableError
     plane.packet_arrived(slot, rtp_bytes)  # loop thread, plain RTP after SRTP; bounded, False = dropped
     voice = plane.add_voice(8000)          # or 16000, int16 mono

@@ -27,6 +27,8 @@ Rows = NDArray[np.int64]
 FRAME_SECONDS: Final = 0.020
 ECHO_TAIL: Final = 0.4
 """Echo of a voice is heard up to 400 ms after it stopped: network both ways and the far room."""
+NO_FRAMES: Final = 0.16
+"""A sender that suppresses silence sends nothing at the end of speech; jitter makes shorter holes than this."""
 _GAP_FRAMES: Final = 3
 _UNGUARDED: Final = -1
 _Block = tuple[Due, NDArray[np.int16], Heard]
@@ -52,6 +54,9 @@ class Ears:
         self._voices = voices
         self._handles = handles
         self._tap = tap
+        self._frame_at = np.zeros(rows)
+        self._last_frame = np.zeros(rows, np.int64)
+        self._samples = np.zeros(rows, np.int64)
         self._guarded = np.full(rows, _UNGUARDED, np.int64)
         self._gate = np.full(rows, SILENCE_DBFS, np.float32)
 
@@ -96,7 +101,10 @@ class Ears:
             pcm = buffers.pcm[due.rows, due.frames & (buffers.pcm.shape[1] - 1)]
             due = Due(due.rows + first_row, due.frames - buffers.first[due.rows], due.missing)
             heard = self.detectors.hear(due.rows, due.frames, pcm, self._gates(due.rows, now))
-            self._tell_speech(due, heard, pcm.shape[1], now, notices)
+            self._frame_at[due.rows] = now
+            self._last_frame[due.rows] = due.frames
+            self._samples[due.rows] = pcm.shape[1]
+            self._tell_speech(due, heard, now, notices)
             self._meters.received(due.rows, pcm)
             blocks.append((due, pcm, heard))
         if blocks:
@@ -113,20 +121,27 @@ class Ears:
             handle = SlotHandle(int(self._handles[due.rows[at] + first_row]))
             notices.append(Gap(handle, int(due.missing[at]), now))
 
-    def _tell_speech(
-        self, due: Due, heard: Heard, samples: int, now: float, notices: list[Notice]
-    ) -> None:
+    def end_silent(self, now: float) -> list[Notice]:
+        """Speech of slots from which no frame has come for a while ends where the last loud one was."""
+        rows = np.flatnonzero(self.detectors.speech & (now - self._frame_at > NO_FRAMES))
+        self.detectors.interrupt(rows)
+        return [self._stopped(row, now) for row in rows.tolist()]
+
+    def _tell_speech(self, due: Due, heard: Heard, now: float, notices: list[Notice]) -> None:
         for at in heard.started.tolist():
             row, frame = int(due.rows[at]), int(due.frames[at])
             ducked = self._duck(int(self._guarded[row]))
             handle = SlotHandle(int(self._handles[row]))
-            notices.append(SpeechStarted(handle, now, frame * samples, ducked))
-        for at in heard.stopped.tolist():
-            row = int(due.rows[at])
-            last = int(self.detectors.last_loud[row])
-            ago = (int(due.frames[at]) - last) * FRAME_SECONDS
-            handle = SlotHandle(int(self._handles[row]))
-            notices.append(SpeechStopped(handle, now, now - ago, (last + 1) * samples))
+            at_samples = frame * int(self._samples[row])
+            notices.append(SpeechStarted(handle, now, at_samples, ducked))
+        notices += [self._stopped(int(due.rows[at]), now) for at in heard.stopped.tolist()]
+
+    def _stopped(self, row: int, now: float) -> SpeechStopped:
+        last = int(self.detectors.last_loud[row])
+        ago = (int(self._last_frame[row]) - last) * FRAME_SECONDS
+        handle = SlotHandle(int(self._handles[row]))
+        voiced_at = float(self._frame_at[row]) - ago
+        return SpeechStopped(handle, now, voiced_at, (last + 1) * int(self._samples[row]))
 
     def _duck(self, voice: int) -> bool:
         if voice == _UNGUARDED or not self._voices.talking[voice] or self._voices.paused[voice]:

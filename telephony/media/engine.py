@@ -78,6 +78,7 @@ class Engine:
         self.packet_legs.receive(now)
         notices = self.ears.hear(self.buffers, 0, now)
         notices += self.ears.hear(self.packet_legs.buffers, self.slots.rows, now)
+        notices += self.ears.end_silent(now)
         notices += self._play_out(quarter, now)
         notices += self.reports.step(self._sub_tick, self.receiver.take_rtcp(), now)
         notices += self.packet_reports.step(self._sub_tick, now)

@@ -27,7 +27,7 @@ class SpeechStarted:
 
 @dataclass(frozen=True, slots=True)
 class SpeechStopped:
-    """Told 80 ms after the last frame that was loud enough.
+    """Told 80 ms after the last frame that was loud enough, or 160 ms after the last frame at all.
 
     `last_voiced_at` is the end of that frame, by level and
     not by the detector's hang-over, `last_voiced_samples` the same in the slot's audio.

@@ -99,6 +99,11 @@ class VoiceDetectors:
         self.speech[rows] = speech
         return Heard(level, speech, np.flatnonzero(started), np.flatnonzero(stopped))
 
+    def interrupt(self, rows: Rows) -> None:
+        """Speech on `rows` is over although no frame said so."""
+        self.speech[rows] = False
+        self._history[rows] = 0
+
     def _voiced(
         self, rows: Rows, pcm: NDArray[np.int16], level: NDArray[np.float32]
     ) -> NDArray[np.bool_]:

@@ -38,6 +38,28 @@ def test_end_of_speech_is_dated_by_level_and_told_80_ms_later():
     assert stopped.last_voiced_samples == (3 + 10 + 20) * 160
 
 
+def test_speech_of_a_sender_that_suppresses_silence_ends_without_a_frame():
+    line = Line()
+    slot, phone = line.latched()
+    line.talk(phone, voiced(20))
+    ended = line.now
+    line.step(60)
+    (stopped,) = line.of(SpeechStopped)
+    assert stopped.slot == slot
+    assert stopped.last_voiced_at == pytest.approx(ended - 0.015, abs=0.006)
+    assert stopped.at - ended < 0.17
+
+
+def test_speech_after_such_an_end_is_an_onset_again():
+    line = Line()
+    _, phone = line.latched()
+    line.talk(phone, voiced(20))
+    phone.timestamp += 160 * 20
+    line.step(80)
+    line.talk(phone, voiced(20))
+    assert len(line.of(SpeechStarted)) == 2
+
+
 def test_faint_speech_below_the_level_is_no_onset():
     line = Line()
     _, phone = line.latched()
