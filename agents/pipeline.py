@@ -53,14 +53,15 @@ from telephony.call.events import (
     AgentAttached,
     BargedIn,
     CallEnded,
+    CallHeld,
     CallResumed,
     CallStarted,
     FloorReturned,
     FloorTaken,
     LegConnected,
+    LegLost,
     LegRemoved,
     Recorded,
-    SegmentHeard,
 )
 from telephony.call.ids import CALLER, LegId, TurnId
 from telephony.call.ports import (
@@ -141,6 +142,8 @@ class AgentPipeline:
                 self._floor_returned()
             case LegRemoved(leg=leg):
                 self._hearing.unlisten(leg)
+            case CallHeld() | LegLost(leg="caller"):
+                self._fall_silent()
             case CallResumed() if self._may_speak:
                 self._ask("again")
             case CallEnded():
@@ -161,16 +164,23 @@ class AgentPipeline:
         self._greeted = True
 
     def _floor_taken(self, leg: LegId) -> None:
-        """At once: nothing more of the agent is heard, and both people are."""
-        self._reply.drop()
-        self._voice.flush()
-        self._interruption.quiet()
-        self._keys.forget()
+        """Nothing more of the agent is heard, and both people are."""
+        self._fall_silent()
         self._reply.taken_at_s = self._call.now_s()
-        self._call.set_timer("silence", None, self._silent)
         self._hearing.only_caller(and_also=leg)
         self._hearing.listen(leg)
         self._hearing.expect(CALLER)
+
+    def _fall_silent(self) -> None:
+        """At once, and nothing of what was to come."""
+        self._stop_speaking()
+        self._keys.forget()
+        self._call.set_timer("silence", None, self._silent)
+
+    def _stop_speaking(self) -> None:
+        self._reply.drop()
+        self._voice.flush()
+        self._interruption.quiet()
 
     def _floor_returned(self) -> None:
         self._hearing.only_caller()
@@ -200,8 +210,8 @@ class AgentPipeline:
             self._call.set_timer("silence", None, self._silent)
             if over_agent:
                 self._interruption.began(at_s, ducked=ducked)
-            elif self._reply.answer is not None and not self._reply.answer.committed:
-                self._reply.drop()  # the turn goes on: what was begun ahead was for half of it
+            else:
+                self._reply.drop_begun()  # the turn goes on: that was for half of it
         self._hearing.began(leg, at_s, over_agent=over_agent)
 
     def _speech_paused(self, leg: LegId, last_voiced_s: float) -> None:
@@ -225,9 +235,9 @@ class AgentPipeline:
             self._interruption.partial(words, answer_expected=self._step.expect.kind in YES_ANSWERS)
 
     def begin_ahead(self, ear: Ear, *, now: bool) -> bool:
-        begun = self._reply.answer
+        begun = self._reply.begun
         ready = self._reply.attached and self._may_speak and not self._voice.busy
-        for_this = begun is not None and not begun.committed and begun.text == ear.partial
+        for_this = begun is not None and begun.text == ear.partial
         worth = ready and not for_this and not self._reply.pending
         if worth and now:
             self._reply.ask("speech", ear.partial, committed=False)
@@ -244,14 +254,13 @@ class AgentPipeline:
         elif to_agent:
             self._answer_turn(heard)
         else:
-            self._report_segment(heard, None)
+            self._call.report(heard.segment(None))
 
     def _noise(self, heard: Heard) -> None:
         """What was begun for it is dropped, and the caller is listened to as before."""
         if heard.leg != CALLER:
             return
-        if self._reply.answer is not None and not self._reply.answer.committed:
-            self._reply.drop()
+        self._reply.drop_begun()
         if not self._voice.busy:
             self._agent_quiet()
 
@@ -259,12 +268,11 @@ class AgentPipeline:
         self._reply.turn = self._next_turn()
         self._reply.silences = 0
         if heard.text:
-            self._report_segment(heard, self._reply.turn)
+            self._call.report(heard.segment(self._reply.turn))
         now_s = self._call.now_s()
         self._timing = Timing(self._reply.turn, heard.end_s, self._hearing.turn_over_s, now_s)
-        begun = self._reply.answer
-        same = begun is not None and tokens(begun.text) == tokens(heard.text)
-        if begun is not None and not begun.committed and same:
+        begun = self._reply.begun
+        if begun is not None and tokens(begun.text) == tokens(heard.text):
             self._reply.commit()
             self._hearing.expect_anew()
         else:
@@ -285,28 +293,11 @@ class AgentPipeline:
         self._barged_in()
         return True
 
-    def _report_segment(self, heard: Heard, turn: TurnId | None) -> None:
-        self._call.report(
-            SegmentHeard(
-                leg=heard.leg,
-                role=heard.role,
-                turn=turn,
-                text=heard.text,
-                start_s=heard.start_s,
-                end_s=heard.end_s,
-                pause_before_s=heard.pause_before_s,
-                overlap_s=heard.overlap_s,
-                confidence=heard.confidence,
-            )
-        )
-
     def _barged_in(self) -> None:
         """The caller means it: silence now, and the turn is theirs."""
         utterance, now_s = self._voice.current, self._call.now_s()
         onset_s = self._interruption.onset_s
-        self._reply.drop()
-        self._voice.flush()
-        self._interruption.quiet()
+        self._stop_speaking()
         self._hearing.agent_stopped_s = now_s
         if utterance is not None:
             stop_ms = round((now_s - onset_s) * 1000, 1)
@@ -318,9 +309,7 @@ class AgentPipeline:
 
     def _key_pressed(self, digit: str) -> None:
         if self._voice.sounding and not self._voice.protected:
-            self._reply.drop()
-            self._voice.flush()
-            self._interruption.quiet()
+            self._stop_speaking()
         self._call.set_timer("silence", None, self._silent)
         self._keys.press(digit, self._step.expect)
 
@@ -370,8 +359,7 @@ class AgentPipeline:
             case FinalHeard():
                 self._hearing.final(told)
             case Proposal():
-                self._reply.proposed(told)
-                self._hearing.expect_anew()
+                self._proposed(told)
             case Audio():
                 self._reply.audio(told)
             case Judged(onset=onset, verdict=verdict):
@@ -388,6 +376,12 @@ class AgentPipeline:
                 self._failed(generation, reason)
             case _:
                 pass
+
+    def _proposed(self, proposal: Proposal) -> None:
+        self._reply.proposed(proposal)
+        self._hearing.expect_anew()
+        if proposal.last and not self._voice.busy and not self._reply.pending:
+            self._agent_quiet()  # there was nothing to say
 
     def _attached(self, worker: str) -> None:
         """A worker may be there before the call has begun: what it is told waits for the beginning."""

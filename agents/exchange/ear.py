@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from agents.turn.endpointing import Completeness, Endpointer
-from telephony.call.events import Role
-from telephony.call.ids import LegId
+from telephony.call.events import Role, SegmentHeard
+from telephony.call.ids import LegId, TurnId
 from telephony.call.ports import Tap
 
 LATE_FINAL_S: Final = 0.4
@@ -32,6 +32,19 @@ class Heard:
     @property
     def voiced_s(self) -> float:
         return self.end_s - self.start_s
+
+    def segment(self, turn: TurnId | None) -> SegmentHeard:
+        return SegmentHeard(
+            leg=self.leg,
+            role=self.role,
+            turn=turn,
+            text=self.text,
+            start_s=self.start_s,
+            end_s=self.end_s,
+            pause_before_s=self.pause_before_s,
+            overlap_s=self.overlap_s,
+            confidence=self.confidence,
+        )
 
 
 @dataclass(slots=True)

@@ -69,6 +69,16 @@ class Reply:
         """An answer is owed to the caller and is not whole."""
         return self.answer is not None and self.answer.committed and not self.answer.complete
 
+    @property
+    def begun(self) -> Answer | None:
+        """An answer that was begun ahead of the end of the turn."""
+        answer = self.answer
+        return None if answer is None or answer.committed else answer
+
+    def drop_begun(self) -> None:
+        if self.begun is not None:
+            self.drop()
+
     def today(self) -> date:
         """The date where the agent is, now."""
         seconds = self._call.state.started_us / 1e6 + self._call.now_s()
@@ -85,6 +95,7 @@ class Reply:
         now_s = self._call.now_s()
         self.answer = Answer(self.generation, cause, text, now_s, committed)
         self._voice.first_sample_s = None
+        self._voice.timed_generation = self.generation
         self._voice.cut_short = False
         situation = situation_of(
             self._call.state,

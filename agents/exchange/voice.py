@@ -46,6 +46,7 @@ class Voice:
         self._lines = 0
         self.cut_short = False
         """Sentences were lost for want of audio since the last answer was asked for."""
+        self.timed_generation = 0
         self.first_sample_s: float | None = None
         """When the first sample of the answer at hand left; set anew by the answer."""
 
@@ -168,7 +169,8 @@ class Voice:
         if utterance is None:
             return
         utterance.sent = max(utterance.sent, fact.samples_sent)
-        if self.first_sample_s is None and fact.samples_sent:
+        timed = utterance.generation == self.timed_generation and fact.samples_sent > 0
+        if timed and self.first_sample_s is None:
             ago = fact.samples_sent / self._media.voice_rate_hz
             self.first_sample_s = self._call.now_s() - ago
         if fact.done or fact.flushed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -181,13 +181,14 @@ class Model:
 
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()
-    ) -> AsyncIterator[ModelEvent]:
+    ) -> AsyncGenerator[ModelEvent, None]:
         for event in self.events:
             yield event
         if self.fault is not None:
             raise self.fault
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        return None
 
 
 async def pieces(model: Model | None, **more: Any) -> list[Piece]:
