@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
@@ -15,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from voiceapp.adapters.bus_client import BusClient
+from voiceapp.adapters.bus_client import request_sync
 from voiceapp.configuration import REPOSITORY, Configuration, load
 
 START_S = 90.0
@@ -70,8 +69,7 @@ class RunningProduct:
 
     def ask(self, name: str, **args: Any) -> Mapping[str, Any]:
         """A request to the media node."""
-        bus = BusClient(self.configuration.run, ["node1"])
-        return asyncio.run(bus.request("node1", name, args))
+        return request_sync(self.configuration.run, "node1", name, args)
 
     def rows(self) -> list[dict[str, Any]]:
         return list(self.ask("calls.rows")["rows"])

@@ -43,11 +43,12 @@ class StartError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A process to keep alive. `ready` is asked until it says yes."""
+    """A process to keep alive. `ready` is asked until it says yes; `sockets` of a predecessor are removed first."""
 
     name: str
     argv: tuple[str, ...]
     ready: Ready
+    sockets: tuple[Path, ...] = ()
 
 
 @dataclass(slots=True)
@@ -128,6 +129,8 @@ class Supervisor:
             pause = min(2 * pause, LONGEST_PAUSE_S)
 
     async def _start(self, program: Program) -> asyncio.subprocess.Process:
+        for path in program.sockets:
+            path.unlink(missing_ok=True)
         with _log_file(self._configuration.data / "log", program.name) as output:
             return await asyncio.create_subprocess_exec(
                 *program.argv,
@@ -238,8 +241,8 @@ def programs(configuration: Configuration) -> tuple[Program, ...]:
 
     async def node_ready(node: str) -> bool:
         with contextlib.suppress(Exception):
-            await bus.request(node, "node.health", {}, 1.0)
-            return True
+            answer = await bus.request(node, "node.health", {}, 1.0)
+            return bool(answer["health"]["workers"])
         return False
 
     return (
@@ -253,7 +256,8 @@ def programs(configuration: Configuration) -> tuple[Program, ...]:
             Program(
                 f"worker{i}",
                 (python, "-m", "voiceapp.bootstrap", "worker", str(i)),
-                _bound(_accepts_unix, configuration.run / f"worker{i}.sock"),
+                _bound(_exists, configuration.run / f"worker{i}.sock"),
+                (configuration.run / f"worker{i}.sock",),
             )
             for i in range(1, configuration.agent_workers + 1)
         ),
@@ -279,22 +283,16 @@ async def _always(nothing: None) -> bool:
 
 async def _accepts_tcp(address: Address) -> bool:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)
-    return await _accepts(asyncio.open_connection(host, address.port))
-
-
-async def _accepts_unix(path: Path) -> bool:
-    return await _accepts(asyncio.open_unix_connection(path))
-
-
-async def _accepts(
-    opening: Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]],
-) -> bool:
     try:
-        _, writer = await opening
+        _, writer = await asyncio.open_connection(host, address.port)
     except OSError:
         return False
     writer.close()
     return True
+
+
+async def _exists(path: Path) -> bool:
+    return os.access(path, os.F_OK)
 
 
 # --------------------------------------------------------------------------------- before the start

@@ -17,5 +17,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProduct
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if missing:
         pytest.fail(f"missing programs: {', '.join(missing)}; `make setup-test` installs them")
-    with running_product(tmp_path_factory.mktemp("product")) as running:
+    with running_product(
+        tmp_path_factory.mktemp("product"), VOICEAPP_WEBRTC_ADDRESSES="127.0.0.1"
+    ) as running:
         yield running

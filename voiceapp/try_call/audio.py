@@ -93,8 +93,9 @@ class Recording:
 
     def samples(self) -> Samples:
         """All of it; what never came is silence."""
-        out = np.zeros(self._end, np.int16)
-        for place, pcm in self._parts:
+        parts = tuple(self._parts)
+        out = np.zeros(max((place + len(pcm) for place, pcm in parts), default=0), np.int16)
+        for place, pcm in parts:
             out[place : place + len(pcm)] = pcm
         return out
 

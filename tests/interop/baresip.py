@@ -1,0 +1,127 @@
+"""baresip as the caller, over its control socket: netstrings of JSON (`ctrl_tcp`)."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.running_product import free_ports
+
+CONFIG = """sip_listen 127.0.0.1:{sip}
+audio_player aubridge,x
+audio_source aufile,{source}
+ausrc_srate 8000
+auplay_srate 8000
+ausrc_channels 1
+auplay_channels 1
+rtp_ports {rtp}-{rtp_end}
+net_interface 127.0.0.1
+module_path {modules}
+module g711.so
+module aubridge.so
+module aufile.so
+module sndfile.so
+module ctrl_tcp.so
+snd_path {folder}
+module_tmp uuid.so
+module_tmp account.so
+module_app menu.so
+module_app debug_cmd.so
+ctrl_tcp_listen 127.0.0.1:{control}
+"""
+
+
+class Baresip:
+    """A running phone. `events` so far; recordings appear in `folder` as `dump-…-dec.wav`."""
+
+    def __init__(self, folder: Path, control: int) -> None:
+        self.folder = folder
+        self.events: list[dict[str, Any]] = []
+        self._buffer = b""
+        self._socket = self._connected(control)
+
+    def _connected(self, port: int) -> socket.socket:
+        end = time.monotonic() + 10
+        while True:
+            try:
+                return socket.create_connection(("127.0.0.1", port), timeout=1)
+            except OSError:
+                assert time.monotonic() < end, "baresip's control socket did not open"
+                time.sleep(0.1)
+
+    def command(self, command: str, params: str = "") -> None:
+        data = json.dumps({"command": command, "params": params, "token": command}).encode()
+        self._socket.sendall(b"%d:%s," % (len(data), data))
+
+    def until(self, kind: str, seconds: float = 10.0) -> dict[str, Any]:
+        """The first event of this kind, now or later."""
+        end = time.monotonic() + seconds
+        while True:
+            for event in self.events:
+                if event.get("type") == kind:
+                    return event
+            assert time.monotonic() < end, f"no {kind} from baresip, but {self.events}"
+            self._read()
+
+    def listen(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self._read()
+
+    def _read(self) -> None:
+        self._socket.settimeout(0.2)
+        try:
+            self._buffer += self._socket.recv(65536)
+        except TimeoutError:
+            return
+        while b":" in self._buffer:
+            length, _, rest = self._buffer.partition(b":")
+            size = int(length)
+            if len(rest) <= size:
+                return
+            self.events.append(json.loads(rest[:size]))
+            self._buffer = rest[size + 1 :]
+
+    def recording(self) -> Path:
+        """What the phone decoded."""
+        return next(self.folder.glob("dump*-dec.wav"))
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@contextmanager
+def baresip(folder: Path, source: Path) -> Iterator[Baresip]:
+    sip, control, rtp = free_ports(3)
+    listing = subprocess.run(
+        ["dpkg", "-L", "baresip-core"], capture_output=True, text=True, check=True
+    ).stdout
+    modules = next(Path(line).parent for line in listing.splitlines() if line.endswith("g711.so"))
+    values = {"sip": sip, "control": control, "rtp": rtp + 20_000, "rtp_end": rtp + 20_040}
+    config = CONFIG.format(source=source, modules=modules, folder=folder, **values)
+    (folder / "config").write_text(config)
+    (folder / "accounts").write_text(
+        f"<sip:bob@127.0.0.1:{sip};transport=udp>;regint=0;audio_codecs=PCMU/8000/1;ptime=20\n"
+    )
+    (folder / "contacts").write_text("")
+    with (folder / "baresip.log").open("w") as log:
+        process = subprocess.Popen(
+            ["baresip", "-f", str(folder)],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        phone = Baresip(folder, control)
+        yield phone
+        phone.close()
+    finally:
+        process.terminate()
+        process.wait(5)
