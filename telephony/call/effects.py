@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from telephony.call.commands import EndCall, RemoveLeg
 from telephony.call.events import (
-    AgentFailed,
     BargedIn,
     CallEnded,
     CallEvent,
@@ -118,7 +117,8 @@ def _carries(state: CallState, leg_id: LegId) -> bool:
 def _silences_agent(event: CallEvent) -> bool:
     if isinstance(event, LegLost):
         return event.leg == CALLER
-    return isinstance(event, FloorTaken | BargedIn | AgentFailed | CallHeld | CallEnded)
+    # A failed agent is not cut off: what it has in line, and the line that bridges, is what the caller hears.
+    return isinstance(event, FloorTaken | BargedIn | CallHeld | CallEnded)
 
 
 def _audio(before: CallState, event: CallEvent, after: CallState) -> tuple[Effect, ...]:
