@@ -2,7 +2,7 @@
 
 Speech is smooth from sample to sample only when it is read the way it was written. Measured on synthetic speech, 2 s of
 it: mu-law read as A-law (or the reverse) is 1.3 to 1.5 times as rough as read rightly, linear PCM read as G.711 rougher
-than white noise. Looked at in the first 2 s of sound, then each 10 s.
+than white noise. Looked at once a second until eight looks had sound in them, and again after 10 s.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from telephony.media import g711
 from telephony.media.notices import Garbling
 
-LOOKS: Final = 7
-"""Looks at 320 ms each that have sound in them, before a verdict."""
+LOOKS: Final = 8
+"""Looks at 160 ms each that have sound in them, before a verdict."""
 PAUSE: Final = 10.0
 _SOUND: Final = 300.0
 _OTHER_LAW: Final = 0.85

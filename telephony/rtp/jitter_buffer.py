@@ -163,10 +163,10 @@ class JitterBuffers:
         return frames, have
 
     def latest(self, row: int) -> NDArray[np.int16] | None:
-        """The last 16 frames as one array of samples, if all of them are there."""
+        """The last 8 frames as one array of samples, if all of them are there."""
         if not self.begun[row]:
             return None
-        frames = np.arange(self.top[row] - RING + 1, self.top[row] + 1)
+        frames = np.arange(self.top[row] - RING // 2 + 1, self.top[row] + 1)
         where = frames & (RING - 1)
         if (self.tag[row, where] != frames).any():
             return None
