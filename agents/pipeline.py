@@ -120,8 +120,7 @@ class AgentPipeline:
 
     @property
     def _may_speak(self) -> bool:
-        state = self._call.state
-        return state.agent_has_floor and state.phase is Phase.ACTIVE
+        return self._call.state.agent_has_floor and self._call.state.phase is Phase.ACTIVE
 
     @property
     def _step(self) -> Step:
@@ -150,7 +149,7 @@ class AgentPipeline:
                 self._voice.end()
                 self._reply.drop()
             case _:
-                pass  # the rest is of no concern to the agent
+                pass
 
     async def close(self) -> None:
         self._voice.end()
@@ -237,8 +236,8 @@ class AgentPipeline:
     def begin_ahead(self, ear: Ear, *, now: bool) -> bool:
         begun = self._reply.begun
         ready = self._reply.attached and self._may_speak and not self._voice.busy
-        for_this = begun is not None and begun.text == ear.partial
-        worth = ready and not for_this and not self._reply.pending
+        new = begun is None or begun.text != ear.partial
+        worth = ready and new and not self._reply.pending
         if worth and now:
             self._reply.ask("speech", ear.partial, committed=False)
         return worth
@@ -258,11 +257,10 @@ class AgentPipeline:
 
     def _noise(self, heard: Heard) -> None:
         """What was begun for it is dropped, and the caller is listened to as before."""
-        if heard.leg != CALLER:
-            return
-        self._reply.drop_begun()
-        if not self._voice.busy:
-            self._agent_quiet()
+        if heard.leg == CALLER:
+            self._reply.drop_begun()
+            if not self._voice.busy:
+                self._agent_quiet()
 
     def _answer_turn(self, heard: Heard) -> None:
         self._reply.turn = self._next_turn()
@@ -389,8 +387,7 @@ class AgentPipeline:
         if state.agent is None:
             return
         agent = f"{state.agent.agent}@{state.agent.version}"
-        rate_hz = self._media.voice_rate_hz
-        self._line.send(OpenCall(state.id, agent, rate_hz, self._definition))
+        self._line.send(OpenCall(state.id, agent, self._media.voice_rate_hz, self._definition))
         self._hearing.patient = True
         self._hearing.again()
         self._call.report(AgentAttached(agent=state.agent, worker=worker))

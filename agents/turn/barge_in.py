@@ -3,11 +3,13 @@
 The media plane ducks by itself at the onset; this machine gathers evidence and decides what comes of it:
 
 ```
-QUIET --onset--> DUCKED --content word | verdict speech--------------> CONFIRM (QUIET)
-                 DUCKED --0.3 s undecided | hum | backchannel--------> PAUSE   (HELD)
+QUIET --onset--> DUCKED --content word-------------------------------> CONFIRM (QUIET)
+                 DUCKED --speech | hum | backchannel | 0.3 s---------> PAUSE   (HELD)
                  DUCKED, HELD --speech over | noise | echo-----------> RESUME  (QUIET)
-                 HELD   --content word | 0.45 s of speech------------> CONFIRM (QUIET)
+                 HELD   --content word | so long a speech------------> CONFIRM (QUIET)
 ```
+A verdict "speech" silences the voice at once but does not cut it: an "mm-hm" is speech too, and is over after 300 ms.
+So long: 0.36 s of speech by verdict, 0.45 s without one, 0.9 s of acknowledging words, from the onset.
 A protected sentence (a disclosure) is only ever ducked. Evidence of an earlier onset changes nothing.
 """
 
@@ -51,6 +53,8 @@ class State(Enum):
 
 
 DUCK_S: Final = 0.3
+JUDGED_SPEECH_S: Final = 0.36
+"""An "mm-hm" of 300 ms is told as over 0.32 s after its onset."""
 SPEECH_S: Final = 0.45
 BACKCHANNEL_S: Final = 0.9
 """Longest time that acknowledging words may last before they are taken for more."""
@@ -65,6 +69,7 @@ class BargeIn:
         self._number = 0
         self._protected = False
         self._backchannel = False
+        self._judged_speech = False
 
     @property
     def state(self) -> State:
@@ -95,6 +100,7 @@ class BargeIn:
         self._number += 1
         self._protected = protected
         self._backchannel = False
+        self._judged_speech = False
         return Action.NOTHING
 
     def words(self, words: Words) -> Action:
@@ -120,7 +126,8 @@ class BargeIn:
             case Verdict.HUM:
                 return self._hold()
             case _:  # speech
-                return Action.NOTHING if self._backchannel else self._leave(Action.CONFIRM)
+                self._judged_speech = True
+                return self._hold()
 
     def paused(self) -> Action:
         """The speech is over and was not confirmed."""
@@ -138,7 +145,9 @@ class BargeIn:
         self._state = State.QUIET
 
     def _longest(self) -> float:
-        return BACKCHANNEL_S if self._backchannel else SPEECH_S
+        if self._backchannel:
+            return BACKCHANNEL_S
+        return JUDGED_SPEECH_S if self._judged_speech else SPEECH_S
 
     def _hold(self) -> Action:
         if self._state is State.HELD:

@@ -47,7 +47,7 @@ def paused(machine: BargeIn) -> Action:
         (words(Words.CONTENT), Action.CONFIRM, State.QUIET),
         (words(Words.ECHO), Action.RESUME, State.QUIET),
         (words(Words.BACKCHANNEL), Action.PAUSE, State.HELD),
-        (verdict(Verdict.SPEECH), Action.CONFIRM, State.QUIET),
+        (verdict(Verdict.SPEECH), Action.PAUSE, State.HELD),
         (verdict(Verdict.HUM), Action.PAUSE, State.HELD),
         (verdict(Verdict.NOISE), Action.RESUME, State.QUIET),
         (verdict(Verdict.SPEECH, 7), Action.NOTHING, State.DUCKED),
@@ -70,7 +70,7 @@ def test_what_a_ducked_voice_does_with_evidence(
         (words(Words.CONTENT), Action.CONFIRM, State.QUIET),
         (words(Words.ECHO), Action.RESUME, State.QUIET),
         (words(Words.BACKCHANNEL), Action.NOTHING, State.HELD),
-        (verdict(Verdict.SPEECH), Action.CONFIRM, State.QUIET),
+        (verdict(Verdict.SPEECH), Action.NOTHING, State.HELD),
         (verdict(Verdict.HUM), Action.NOTHING, State.HELD),
         (verdict(Verdict.NOISE), Action.RESUME, State.QUIET),
         (paused, Action.RESUME, State.QUIET),
@@ -108,8 +108,21 @@ def test_speech_verdict_on_acknowledging_words_waits_for_more() -> None:
     machine = ducked()
     machine.words(Words.BACKCHANNEL)
     assert machine.verdict(1, Verdict.SPEECH) is Action.NOTHING
-    assert machine.due(10.5) is Action.NOTHING
+    assert machine.due(10.4) is Action.NOTHING
     assert machine.due(10.9) is Action.CONFIRM
+
+
+def test_speech_by_verdict_is_silence_at_once_and_a_cut_when_it_goes_on() -> None:
+    machine = ducked()
+    assert machine.verdict(1, Verdict.SPEECH) is Action.PAUSE
+    assert machine.due(10.35) is Action.NOTHING
+    assert machine.due(10.36) is Action.CONFIRM
+
+
+def test_short_acknowledgement_is_over_before_it_would_cut() -> None:
+    machine = ducked()
+    machine.verdict(1, Verdict.SPEECH)
+    assert machine.paused() is Action.RESUME
 
 
 def test_second_onset_while_held_is_the_same_speech() -> None:
