@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 
 PROGRAM: Final = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 RATE_HZ: Final = 48_000
@@ -23,7 +23,8 @@ FLAGS: Final = (
     "--disable-features=WebRtcHideLocalIpsWithMdns",
 )  # fmt: skip
 
-# Kept in the page: every remote track, and the pitch and level of the newest.
+# In the page: `heard()` is pitch and level of the newest remote track; `say(samples)` speaks into the microphone, over
+# what the fake device plays.
 MEASURE: Final = """
 (() => {
   const Real = RTCPeerConnection;
@@ -48,8 +49,21 @@ MEASURE: Final = """
   };
   // A sine as microphone must not be taken for an echo or for noise.
   const ask = navigator.mediaDevices?.getUserMedia.bind(navigator.mediaDevices);
-  if (ask) navigator.mediaDevices.getUserMedia = () => ask({
-    audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } });
+  if (ask) navigator.mediaDevices.getUserMedia = async () => {
+    const real = await ask({ audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } });
+    const context = new AudioContext({ sampleRate: 48000 });
+    const voice = context.createMediaStreamDestination();
+    context.createMediaStreamSource(real).connect(voice);
+    window.say = (samples) => {
+      const buffer = context.createBuffer(1, samples.length, 48000);
+      buffer.copyToChannel(Float32Array.from(samples, (sample) => sample / 32768), 0);
+      const source = context.createBufferSource();
+      source.buffer = buffer;
+      source.connect(voice);
+      source.start();
+    };
+    return voice.stream;
+  };
 })();
 """
 
@@ -67,15 +81,14 @@ def write_tone(path: Path, hz: float, seconds: float = 2.0) -> Path:
 
 
 @contextmanager
-def chromium(microphone: Path | None = None) -> Iterator[Browser]:
-    """A browser whose microphone plays this file in a loop (else Chromium's own beeps)."""
-    capture = [] if microphone is None else [f"--use-file-for-fake-audio-capture={microphone}"]
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=PROGRAM, args=[*FLAGS, *capture])
-        try:
-            yield browser
-        finally:
-            browser.close()
+def chromium(play: Playwright, microphone: Path) -> Iterator[Browser]:
+    """A browser whose microphone plays this file in a loop."""
+    capture = f"--use-file-for-fake-audio-capture={microphone}"
+    browser = play.chromium.launch(executable_path=PROGRAM, args=[*FLAGS, capture])
+    try:
+        yield browser
+    finally:
+        browser.close()
 
 
 def open_page(browser: Browser, *, microphone: bool = True, **options: Any) -> Page:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from tests.browser.chromium import PROGRAM, chromium, open_page, write_tone
 from tests.browser.fake_product import PASSWORD, FakeProduct, fake_product
@@ -22,11 +22,17 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeProduct]:
 
 
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+def play() -> Iterator[Playwright]:
     if not Path(PROGRAM).exists():
         pytest.fail(f"{PROGRAM} is missing: apt-get install chromium, or set CHROMIUM")
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser(play: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     tone = write_tone(tmp_path_factory.mktemp("tone") / "mic.wav", MICROPHONE_HZ)
-    with chromium(tone) as running:
+    with chromium(play, tone) as running:
         yield running
 
 

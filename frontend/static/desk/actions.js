@@ -189,11 +189,11 @@ export class Actions {
     this.bar.hidden = isOver && !this.ears;
     setAttribute(this.listenButton, "aria-pressed", String(this.listening));
     setText(this.listenButton.lastChild, this.listening ? "Stop listening" : "Listen");
-    this.allow(this.listenButton, "listen_call", "listen to calls", isOver || this.onAir);
+    this.allow(this.listenButton, "listen_call", "listen to calls", isOver);
     this.allow(this.takeButton, "take_over_call", "take calls over", isOver);
     this.allow(this.backButton, "take_over_call", "hand calls back", isOver);
     this.allow(this.endButton, "end_call", "end calls", isOver);
-    this.takeButton.hidden = this.onAir;
+    this.takeButton.hidden = this.listenButton.hidden = this.onAir;
     this.backButton.hidden = !mine;
     this.muteButton.hidden = this.air.hidden = !this.onAir;
     this.meter.hidden = !this.listening || this.onAir;

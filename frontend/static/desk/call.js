@@ -3,7 +3,7 @@
 import { Actions } from "./actions.js";
 import { el, icon, pageData, setAttribute, setText } from "./dom.js";
 import { CallFold } from "./fold.js";
-import { cause, clock, duration, stepName } from "./format.js";
+import { cause, clock, duration, slotValue, stepName } from "./format.js";
 import { onKeys } from "./keys.js";
 import { DeskSocket, showLink } from "./socket.js";
 import { Transcript } from "./transcript.js";
@@ -81,15 +81,17 @@ function paintState() {
   const steps = fold.steps.slice(-4).map((step, i, all) => el("li", { "aria-current": i === all.length - 1 ? "step" : null },
     el("b", { text: stepName(step.step) }), el("span", { class: "faint clip", text: stepName(step.because) })));
   replaceIfNew(byId("steps"), steps.length ? steps : [el("li", { class: "faint", text: "No step yet" })], `${fold.steps.length}`);
-  const slots = [...fold.slots].flatMap(([name, value]) => [el("dt", { text: stepName(name) }), el("dd", { text: value })]);
+  const slots = [...fold.slots].flatMap(([name, value]) => [el("dt", { text: stepName(name) }), el("dd", { text: slotValue(value) })]);
   replaceIfNew(byId("slots"), slots.length ? slots : [el("dd", { class: "faint", text: "Nothing known yet" })], JSON.stringify([...fold.slots]));
 }
 
 function paintPeople() {
   const isOver = row.state === "ended";
-  const people = isOver ? [] : [...fold.legs].filter(([, leg]) => leg.role !== "caller" || leg.codec).map(([id, leg]) => {
+  const legs = new Map(fold.legs);
+  if (fold.start?.agent && !legs.has("agent")) legs.set("agent", { role: "agent" });
+  const people = isOver ? [] : [...legs].filter(([, leg]) => leg.role !== "caller" || leg.codec).map(([id, leg]) => {
     const name = leg.who || { caller: "Caller", agent: "Agent", target: "Person" }[leg.role] || id;
-    const does = fold.floor === id ? (leg.role === "agent" ? "has the floor" : "speaks with the caller") : leg.listening ? "listens" : leg.role === "agent" ? "silent, goes on listening" : leg.codec;
+    const does = fold.floor === id ? (leg.role === "agent" ? "has the floor" : "speaks to the caller") : leg.listening ? "listens" : leg.role === "agent" ? "silent, goes on listening" : leg.codec;
     const symbol = { caller: "phone", agent: "waves", supervisor: "person", target: "person" }[leg.role];
     return el("li", { "data-state": fold.floor === id && leg.role !== "agent" ? "human" : null }, icon(symbol), el("b", { class: "clip", text: name }), el("span", { class: "quiet clip", text: does }));
   });

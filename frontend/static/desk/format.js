@@ -26,6 +26,11 @@ export function stepName(step) {
   return step ? step.replaceAll("_", " ") : "";
 }
 
+export function slotValue(value) {
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(value)) return value;
+  return new Date(`${value}T12:00`).toLocaleDateString([], { weekday: "long", day: "numeric", month: "long" });
+}
+
 const ENDS = {
   caller_hung_up: "caller hung up", caller_left: "caller left", agent_ended: "agent ended it",
   supervisor_ended: "ended by a supervisor", completed: "completed", resume_timeout: "caller did not come back",

@@ -33,6 +33,7 @@ export class Transcript {
 
   render(fold) {
     const lines = this.tail ? fold.lines.slice(-this.tail) : fold.lines;
+    this.before = null;
     for (const line of lines) {
       let node = this.nodes.get(line.id);
       if (!node) {
@@ -43,6 +44,7 @@ export class Transcript {
         else this.list.append(node);
       }
       if (line.kind === "said") this.write(node, line);
+      this.before = line;
     }
     if (this.tail) this.trim(lines);
     this.renderPartials(fold.partials);
@@ -69,7 +71,8 @@ export class Transcript {
     const head = el("div", { class: "who" }, icon(ICONS[line.role] || "person"), el("b", { text: name }),
       el("span", { class: "num faint", text: line.start_s === undefined ? "" : duration(line.start_s) }));
     if (line.step) head.append(el("span", { class: "faint clip", text: line.step.replaceAll("_", " ") }));
-    return el("li", { class: "said", "data-role": line.role, "data-turn": line.turn ?? "" }, head, el("p", { class: "words" }));
+    const goesOn = this.before && this.before.kind === "said" && this.before.role === line.role && this.before.step === line.step;
+    return el("li", { class: goesOn ? "said goes-on" : "said", "data-role": line.role, "data-turn": line.turn ?? "" }, head, el("p", { class: "words" }));
   }
 
   write(node, line) {
@@ -82,6 +85,7 @@ export class Transcript {
     if (!line.cut) return setText(words, line.text);
     const heard = line.heard || "";
     const rest = line.text.startsWith(heard) ? line.text.slice(heard.length) : line.text;
+    if (!rest.trim()) return setText(words, line.text);
     words.replaceChildren(el("span", { text: heard }), el("del", { text: rest, title: "Not heard by the caller" }),
       el("span", { class: "not-heard", text: "not heard" }));
     if (line.barge && !node.querySelector(".barge")) node.append(this.bargeMark(line.barge));

@@ -13,17 +13,14 @@ const STAGES = [
 const GOAL_MS = 500;
 const WIDTH = 1000;
 
+// In the order in which they happened: an answer may be prepared before the end of the turn is decided.
 export function stages(turn) {
-  let previous = 0;
-  const found = [];
-  for (const [key, name, tone] of STAGES) {
-    const at = turn[key];
-    if (at === null || at === undefined) continue;
-    const from = Math.min(previous, at);
-    found.push({ name, tone, at, from, ms: at - from });
-    previous = Math.max(previous, at);
-  }
-  return found;
+  const reached = STAGES.map(([key, name, tone]) => ({ name, tone, at: turn[key] })).filter(({ at }) => at !== null && at !== undefined);
+  reached.sort((one, other) => one.at - other.at);
+  return reached.map((stage, i) => {
+    const from = i ? reached[i - 1].at : 0;
+    return { ...stage, from, ms: stage.at - from };
+  });
 }
 
 export function total(turn) {

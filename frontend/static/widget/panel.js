@@ -136,6 +136,7 @@ export class Panel {
     if (!line) {
       line = { words: make("p", { part: "caption" }), text: "" };
       line.node = make("li", { class: final ? role : `${role} partial` }, make("b", { text: { caller: WORDS.you, person: WORDS.person }[role] || WORDS.agent }), line.words);
+      if (this.log.lastElementChild?.classList.contains(role)) line.node.classList.add("same");
       this.lines.set(key, line);
       this.log.append(line.node);
     }

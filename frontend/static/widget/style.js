@@ -19,8 +19,8 @@ svg{width:22px;height:22px;fill:none;stroke:currentColor;stroke-width:2;stroke-l
 .head{display:flex;align-items:center;min-height:48px;padding:4px 6px 0 18px;font-weight:620}.head button{margin-inline-start:auto;width:44px;height:44px;border-radius:50%;display:grid;place-items:center}
 .stage{display:grid;justify-items:center;gap:14px;padding:22px 20px 14px;text-align:center}
 .orb{--l:0;position:relative;width:104px;height:104px;border-radius:50%;display:grid;place-items:center;background:var(--a);color:var(--at);transition:background .2s}
-.orb::before,.orb::after{content:"";position:absolute;inset:0;border-radius:50%;background:var(--a);z-index:-1;opacity:.22;transform:scale(calc(1 + var(--l)*.42));transition:transform 90ms linear}
-.orb::after{opacity:.12;transform:scale(calc(1 + var(--l)*.8))}
+.orb::before,.orb::after{content:"";position:absolute;inset:0;border-radius:50%;background:var(--a);z-index:-1;opacity:.22;transform:scale(calc(1 + var(--l)*.28));transition:transform 90ms linear}
+.orb::after{opacity:.12;transform:scale(calc(1 + var(--l)*.5))}
 .stage{isolation:isolate}
 .orb svg{width:38px;height:38px}
 .orb:disabled{cursor:default}
@@ -41,7 +41,7 @@ svg{width:22px;height:22px;fill:none;stroke:currentColor;stroke-width:2;stroke-l
 .log p{margin:0;padding:8px 13px;border-radius:14px;background:color-mix(in oklab,var(--t) 7%,var(--s));border-end-start-radius:5px;overflow-wrap:anywhere;width:fit-content}
 .log .caller{justify-self:end;justify-items:end}.log .caller p{background:color-mix(in oklab,var(--a) 17%,var(--s));border-radius:14px;border-end-end-radius:5px}
 .log .person p{background:color-mix(in oklab,var(--h) 16%,var(--s))}
-.log .partial p{color:var(--q)}
+.log .same{margin-top:-5px}.log .same b{display:none}.log .partial p{color:var(--q)}
 .foot{display:grid;gap:10px;padding:12px 16px 14px;border-block-start:1px solid var(--b)}
 .tools{display:flex;gap:8px;justify-content:center}
 .tools button{display:flex;align-items:center;justify-content:center;gap:8px;min-height:46px;padding:0 15px;border-radius:99px;border:1px solid var(--b);font-weight:560;flex:1}
