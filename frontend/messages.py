@@ -16,7 +16,6 @@ MAX_VARIABLES: Final = 50
 MAX_NAME: Final = 64
 MAX_VALUE: Final = 2000
 MAX_TYPED: Final = 500
-MAX_VISIBLE: Final = 300
 
 
 class MessageError(Exception):
@@ -59,15 +58,6 @@ def variables(value: Any) -> bool:
     )
 
 
-def names(value: Any) -> bool:
-    """A list of call ids."""
-    return (
-        isinstance(value, list)
-        and len(value) <= MAX_VISIBLE
-        and all(isinstance(item, str) and len(item) <= MAX_NAME for item in value)
-    )
-
-
 def arguments(value: Any) -> bool:
     """Arguments of a command: texts under short names; `sdp` may be long."""
     return isinstance(value, dict) and all(
@@ -99,7 +89,6 @@ WIDGET: Final[Mapping[str, Shape]] = {
 
 DESK: Final[Mapping[str, Shape]] = {
     "hello": Shape({"v": text(20)}, {"cursor": text(100, empty=True)}),
-    "view": Shape({}, {"visible": names, "levels": lambda value: isinstance(value, bool)}),
     "open": Shape({"call": text(MAX_NAME)}, {"since": whole}),
     "close": Shape({"call": text(MAX_NAME)}),
     "cmd": Shape(
