@@ -29,7 +29,7 @@ async def test_a_browser_talks_with_the_agent(product: RunningProduct) -> None:
     await line.hold()
 
     said = " ".join(part["text"] for part in line.transcript() if part["role"] == "caller")
-    assert "opening hours" in said.lower()
+    assert "hours" in said.lower()
     assert talker.measured.voice_to_voice_ms[0] is not None
 
 
@@ -62,8 +62,7 @@ async def test_a_dropped_browser_comes_back_into_the_same_conversation(
 
 
 async def test_a_wrong_origin_gets_no_call(product: RunningProduct) -> None:
-    line = BrowserLine(product.base, "demo", caller())
-    line._site = product.base.replace("127.0.0.1", "localhost")
+    line = BrowserLine(product.base, "demo", caller(), origin="http://elsewhere.example")
 
     with pytest.raises(ExceptionGroup) as refused:
         await line.hold()

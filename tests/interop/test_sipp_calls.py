@@ -105,3 +105,28 @@ def test_an_offer_without_a_known_codec_is_488(
     )
     steps += sipp.maybe(100) + sipp.expect(488) + sipp.send("ACK", 1, user)
     assert sipp.call(product, tmp_path, steps).code == 0
+
+
+def test_a_cancel_that_comes_too_late_does_not_end_the_call(
+    product: RunningProduct, tmp_path: Path, user: str
+) -> None:
+    """The node answers at once, so CANCEL and 200 cross (RFC 3261 9.2): the call goes on until BYE."""
+    cancel = sipp.send("CANCEL", 1, user, to_tag=False).replace("[branch]", "[branch-1]")
+    steps = (
+        sipp.invite(user)
+        + sipp.maybe(100)
+        + sipp.expect(200, routes=True)
+        + cancel
+        + '<recv response="200" />\n'
+        + sipp.send("ACK", 1, user)
+        + sipp.pause(1)
+        + sipp.hang_up(user, 2)
+    )
+    result = sipp.call(product, tmp_path, steps)
+    assert result.code == 0, result.log
+
+    row = next(row for row in product.rows() if row["caller"] == user)
+    assert row["end_cause"] == "caller_hung_up"
+    product.until(
+        lambda: product.ask("node.health")["health"]["calls"] == 0, 10.0, "no call is left"
+    )

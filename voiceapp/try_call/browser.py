@@ -40,10 +40,14 @@ class BrowserLine:
         *,
         addresses: tuple[str, ...] = ("127.0.0.1",),
         variables: dict[str, str] | None = None,
+        origin: str = "",
     ) -> None:
         self.messages: list[dict[str, Any]] = []
         self.call = ""
+        self.offered_at: float | None = None
+        """When the offer was sent, by the loop's clock."""
         self._site = site.rstrip("/")
+        self._origin = origin or self._site
         self._key = key
         self._caller = caller
         self._addresses = addresses
@@ -79,6 +83,7 @@ class BrowserLine:
         await self._open_socket()
         peer, offer = await self._new_peer()
         start = {"type": "start", "v": 1, "key": self._key, "sdp": offer}
+        self.offered_at = asyncio.get_running_loop().time()
         await self._send({**start, "variables": self._variables})
         await self._take_started(peer)
 
@@ -112,7 +117,7 @@ class BrowserLine:
     async def _open_socket(self) -> None:
         url = f"{self._site.replace('http', 'ws', 1)}/ws/widget/"
         try:
-            self._socket = await connect(url, origin=Origin(self._site), proxy=None)
+            self._socket = await connect(url, origin=Origin(self._origin), proxy=None)
         except (OSError, WebSocketException, TimeoutError) as error:
             raise CallFailedError(f"the widget's socket: {error}") from error
         self._spawn("widget_socket", self._read(self._socket))
