@@ -4,23 +4,24 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 RUN_PACKAGES := flite libopus0
 TEST_PACKAGES := flite libopus0 espeak-ng sox sip-tester baresip-core sipsak chromium redis-server
-ENGINE_FILES := requirements.txt
-TOOL_FILES := requirements.txt requirements-dev.txt
+ENGINE_FILES := requirements.txt constraints.txt
+TOOL_FILES := requirements.txt requirements-dev.txt constraints.txt
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-test test test-fast test-unit lint format check interop browser bench clean packages-run
+.PHONY: help run setup setup-test test test-fast test-unit lint format check interop browser bench clean packages-run voice
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: .venv/.run packages-run ## start everything: desk, widget, phone line
+run: .venv/.run voice ## start everything: desk, widget, phone line
 	@exec $(BIN)/python manage.py run
 
-setup: .venv/.dev packages-run ## virtual environment with tools, database, commit hook; safe to repeat
+setup: .venv/.dev voice ## virtual environment with tools, database, commit hook; safe to repeat
 	@$(BIN)/python manage.py migrate --verbosity 0
 	@if [ -d .git ]; then .ci/install-hook; fi
 
-setup-test: .venv/.dev ## programs that the tests call: sipp, baresip, Chromium, …
+setup-test: .venv/.dev .venv/.espeak ## programs that the tests call: sipp, baresip, Chromium, …
 	@.ci/packages --need $(TEST_PACKAGES)
 
 test: setup-test ## all tests, interop and browser included
@@ -63,6 +64,11 @@ clean: ## removes what is generated, but never the data folder
 packages-run:
 	@.ci/packages --wish $(RUN_PACKAGES)
 
+voice: .venv/bin/python packages-run
+	@$(BIN)/python -c 'import ctypes; ctypes.CDLL("libflite.so.1")' 2>/dev/null || { \
+		echo "flite is not here: espeak-ng speaks instead, installed by pip (GPL-3.0+, in a process of its own)"; \
+		$(MAKE) --no-print-directory .venv/.espeak || echo "that failed: agents will not speak until one is installed"; }
+
 .venv/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: $(PYTHON) was not found."; exit 1; }
 	@echo "making the virtual environment"
@@ -70,10 +76,14 @@ packages-run:
 
 .venv/.run: .venv/bin/python $(ENGINE_FILES)
 	@echo "installing what the product needs (first time: a minute or two)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(PIP_INSTALL) -r requirements.txt
 	@touch $@
 
 .venv/.dev: .venv/bin/python $(TOOL_FILES)
 	@echo "installing what the product and its checks need (first time: a few minutes)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(PIP_INSTALL) -r requirements-dev.txt
 	@touch $@ .venv/.run
+
+.venv/.espeak: .venv/bin/python requirements-espeak.txt constraints.txt
+	@$(PIP_INSTALL) -r requirements-espeak.txt
+	@touch $@
