@@ -1,5 +1,6 @@
 """All engines by the name they have in the settings, and their choice at start."""
 
+import contextlib
 from collections.abc import Mapping
 from typing import Final
 
@@ -16,14 +17,15 @@ from agents.speech.ports import LanguageModel, SpeechToText, TextToSpeech
 
 async def choose_engines(settings: SpeechSettings) -> Engines:
     """The engines, started and warm, with the reasons. Raises: EngineMissingError."""
-    stt, stt_choice = await choose("stt", settings.stt, STT, settings)
-    try:
-        tts, tts_choice = await choose("tts", settings.tts, TTS, settings)
-        llm, llm_choice = await choose("llm", settings.llm, LLM, settings)
-    except EngineMissingError:
+    async with contextlib.AsyncExitStack() as started:
+        stt, stt_choice = await choose("stt", settings.stt, STT, settings)
         if stt is not None:
-            await stt.close()
-        raise
+            started.push_async_callback(stt.close)
+        tts, tts_choice = await choose("tts", settings.tts, TTS, settings)
+        if tts is not None:
+            started.push_async_callback(tts.close)
+        llm, llm_choice = await choose("llm", settings.llm, LLM, settings)
+        started.pop_all()
     return Engines(stt, tts, llm, (stt_choice, tts_choice, llm_choice))
 
 
@@ -43,9 +45,8 @@ async def _flite(settings: SpeechSettings) -> TextToSpeech:
 
 async def _espeak(settings: SpeechSettings) -> TextToSpeech:
     voice = espeak_voice(settings.tts_processes)
-    return await _started(
-        voice, "espeak-ng", "apt install espeak-ng or pip install espeakng-loader"
-    )
+    remedy = "apt install espeak-ng or pip install -r requirements-espeak.txt"
+    return await _started(voice, "espeak-ng", remedy)
 
 
 async def _started(voice: ProcessVoice, name: str, remedy: str) -> TextToSpeech:

@@ -1,15 +1,17 @@
-"""The port TextToSpeech: flite and espeak-ng in child processes, and the tone that stands for them."""
+"""The port TextToSpeech: flite and both builds of espeak-ng in child processes, and the tone that stands for them."""
 
 import asyncio
 import os
 import signal
+import sys
 from contextlib import aclosing
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from agents.providers.espeak import espeak_voice
-from agents.providers.flite import flite_voice
+from agents.providers.flite import VOICES, flite_voice
 from agents.providers.process_voice import ProcessVoice
 from agents.providers.scripted import ToneVoice
 from agents.speech.errors import EngineMissingError, TtsFailedError
@@ -18,10 +20,14 @@ from agents.speech.ports import Generation
 
 SENTENCE = "We are open from nine to five on weekdays."
 LONG = "This sentence is long. " * 30
-PROCESSES = {"flite": flite_voice, "espeak": espeak_voice}
+PROCESSES = {
+    "flite": flite_voice,
+    "espeak-wheel": espeak_voice,
+    "espeak-debian": lambda: ProcessVoice("tests.fakes.espeak_system_child"),
+}
 
 
-@pytest.fixture(params=["flite", "espeak", "tone"])
+@pytest.fixture(params=[*PROCESSES, "tone"])
 async def voice(request):
     voice = ToneVoice() if request.param == "tone" else PROCESSES[request.param]()
     await voice.start()
@@ -29,9 +35,17 @@ async def voice(request):
     await voice.close()
 
 
-@pytest.fixture(params=["flite", "espeak"])
+@pytest.fixture(params=list(PROCESSES))
 async def process_voice(request):
     voice = PROCESSES[request.param]()
+    await voice.start()
+    yield voice
+    await voice.close()
+
+
+@pytest.fixture
+async def espeak():
+    voice = espeak_voice()
     await voice.start()
     yield voice
     await voice.close()
@@ -46,6 +60,10 @@ async def spoken(voice, text=SENTENCE, rate=8_000, number=1, name="slt"):
 def loudness(pieces):
     samples = np.frombuffer(b"".join(pieces), "<i2").astype(float)
     return float(np.sqrt(np.mean(samples**2)))
+
+
+def mapped_files(pid):
+    return Path(f"/proc/{pid}/maps").read_text()
 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 24_000])
@@ -152,6 +170,32 @@ async def test_an_unknown_voice_is_a_typed_error_and_the_engine_goes_on(process_
         await spoken(process_voice, name="nobody", number=1)
 
     assert await spoken(process_voice, number=2)
+
+
+@pytest.mark.parametrize("name", VOICES)
+async def test_every_engine_speaks_with_the_voices_of_flite(process_voice, name):
+    assert loudness(await spoken(process_voice, name=name)) > 300
+
+
+@pytest.mark.parametrize("name", ["en-gb", "de", "en-us+f4"])
+async def test_espeak_also_takes_its_own_voices(espeak, name):
+    assert loudness(await spoken(espeak, name=name)) > 300
+
+
+async def test_espeak_is_the_wheels_where_that_is_installed(espeak):
+    loaded = mapped_files(espeak.pids[0])
+
+    assert "espeakng_loader/libespeak-ng" in loaded, "`make setup-test` installs the wheel"
+    assert "x86_64-linux-gnu/libespeak-ng" not in loaded
+    assert "espeakng_loader" not in mapped_files(os.getpid())
+    assert "espeakng_loader" not in sys.modules
+
+
+async def test_espeak_without_its_data_is_refused_with_the_reason():
+    voice = ProcessVoice("tests.fakes.espeak_dataless_child")
+
+    with pytest.raises(EngineMissingError, match="no data files in /nowhere"):
+        await voice.start()
 
 
 async def test_a_rate_that_no_leg_has_is_refused(process_voice):
