@@ -9,10 +9,13 @@ import asyncio
 import logging.config
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from voiceapp.configuration import Configuration, ConfigurationError, load
 from voiceapp.logs import logging_configuration
+
+if TYPE_CHECKING:
+    from agents.speech.engines import EngineChoice, SpeechSettings
 
 
 def run_media_node(configuration: Configuration, number: int) -> None:
@@ -71,13 +74,36 @@ def check_definition(name: str, definition: Mapping[str, Any]) -> None:
 
 def run_agent_worker(configuration: Configuration, number: int) -> None:
     """Runs agent worker `number` (from 1) until SIGTERM. Raises: EngineMissingError."""
-    from agents.speech.engines import SpeechSettings
     from agents.worker import WorkerSettings, run_worker
 
     name = f"worker{number}"
     configuration.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings = WorkerSettings(
+        name,
+        configuration.run / f"{name}.sock",
+        configuration.run / f"{name}.audio",
+        _speech(configuration),
+    )
+    asyncio.run(run_worker(settings))
+
+
+def engine_choices(configuration: Configuration) -> tuple[EngineChoice, ...]:
+    """Starts the engines as a worker would, ends them and tells which they were. Raises: EngineMissingError."""
+    from agents.providers.catalog import choose_engines
+
+    async def chosen() -> tuple[EngineChoice, ...]:
+        engines = await choose_engines(_speech(configuration))
+        await engines.close()
+        return engines.choices
+
+    return asyncio.run(chosen())
+
+
+def _speech(configuration: Configuration) -> SpeechSettings:
+    from agents.speech.engines import SpeechSettings
+
     fake = configuration.engines == "fake"
-    speech = SpeechSettings(
+    return SpeechSettings(
         stt="fake" if fake else "auto",
         tts="fake" if fake else "auto",
         llm="openai" if configuration.llm_url else "none",
@@ -86,10 +112,6 @@ def run_agent_worker(configuration: Configuration, number: int) -> None:
         llm_model=configuration.llm_model,
         llm_api_key=configuration.llm_key,
     )
-    settings = WorkerSettings(
-        name, configuration.run / f"{name}.sock", configuration.run / f"{name}.audio", speech
-    )
-    asyncio.run(run_worker(settings))
 
 
 def main(arguments: list[str]) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes.util
 import errno
-import importlib.util
 import socket
 import stat
 from collections.abc import Callable, Iterator
@@ -15,10 +13,15 @@ from typing import Final
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
+from agents.speech.engines import NONE, EngineChoice
+from agents.speech.errors import EngineMissingError
 from telephony.call.errors import CallError
+from telephony.media.errors import CodecUnavailableError
+from telephony.media.opus import library_name
 from voiceapp.adapters.bus_client import request_sync
 from voiceapp.adapters.encryption import Keyring
 from voiceapp.adapters.spool import SpoolFile, damaged_spools
+from voiceapp.bootstrap import engine_choices
 from voiceapp.configuration import Address, Configuration
 
 NODE_ANSWERS_S: Final = 1.0
@@ -160,28 +163,32 @@ def _taken(name: str, address: Address, variable: str, error: OSError, *, ours: 
 
 
 def _codecs(configuration: Configuration) -> Iterator[Finding]:
-    found = ctypes.util.find_library("opus") or _bundled_opus()
-    remedy = "" if found else "apt-get install libopus0"
-    yield Finding("codec Opus", found is not None, found or "no library", remedy)
-
-
-def _bundled_opus() -> str | None:
-    """PyAV's wheel carries one, which aiortc uses."""
-    spec = importlib.util.find_spec("av")
-    if spec is None or spec.origin is None:
-        return None
-    folder = Path(spec.origin).parent.parent / "av.libs"
-    library = next(folder.glob("libopus*"), None)
-    return f"{library.name} of PyAV" if library else None
+    try:
+        name = library_name()
+    except CodecUnavailableError as error:
+        yield Finding("codec Opus", False, str(error), "apt-get install libopus0")
+        return
+    bundled = "av.libs" in Path(name).parts
+    found = f"{Path(name).name} inside PyAV" if bundled else f"{name} of the system"
+    yield Finding("codec Opus", True, found)
 
 
 def _engines(configuration: Configuration) -> Iterator[Finding]:
     if configuration.engines == "fake":
         yield Finding("speech engines", True, "fake ones are set; callers hear tones")
         return
-    recogniser = importlib.util.find_spec("pocketsphinx") is not None
-    remedy = "" if recogniser else "pip install -r requirements.txt"
-    yield Finding("recogniser", recogniser, "pocketsphinx" if recogniser else "missing", remedy)
-    voice = ctypes.util.find_library("flite_cmu_us_slt") or ctypes.util.find_library("flite")
-    remedy = "" if voice else "apt-get install flite libflite1"
-    yield Finding("voice", voice is not None, voice or "flite is missing", remedy)
+    try:
+        choices = engine_choices(configuration)
+    except EngineMissingError as error:
+        yield Finding("speech engines", False, str(error), "correct the settings that name it")
+        return
+    names = {"stt": "recogniser", "tts": "voice", "llm": "language model"}
+    for choice in choices:
+        yield _engine(names[choice.kind], choice)
+
+
+def _engine(name: str, choice: EngineChoice) -> Finding:
+    """A second choice runs, so it is no fault, but what would be better is said."""
+    found = f"{choice.name}, {choice.why}"
+    ok = choice.name != NONE or not choice.degraded
+    return Finding(name, ok, found, "; ".join(why for _, why in choice.refused))

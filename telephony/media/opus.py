@@ -57,6 +57,12 @@ def library() -> Any:
     raise CodecUnavailableError(f"libopus was not found as any of {', '.join(tried)}")
 
 
+def library_name() -> str:
+    """Which one is used, as the loader was asked for it. Raises: CodecUnavailableError."""
+    name: str = library()._name
+    return name
+
+
 def _typed(lib: Any) -> Any:
     pointer, number = ctypes.c_void_p, ctypes.c_int
     lib.opus_encoder_create.argtypes = [ctypes.c_int32, number, number, pointer]

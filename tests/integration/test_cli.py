@@ -17,6 +17,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from agents.models import Agent, AgentVersion
+from agents.speech.engines import EngineChoice
 from telephony.models import Number, WidgetKey
 from tests.integration import nodes
 from tests.integration.call_logs import NUMBER, fill_spool, live_call, log_of, whole_call
@@ -156,6 +157,7 @@ def taken_port() -> Iterator[int]:
 
 
 def finding(name: str, **variables: str) -> Finding:
+    variables.setdefault("engines", "fake")
     values = {f"VOICEAPP_{key.upper()}": value for key, value in variables.items()}
     return next(one for one in examine(load(values)) if one.name == name)
 
@@ -204,6 +206,46 @@ def test_a_readable_spool_and_a_migrated_database_are_fine(tmp_path: Path) -> No
 
     assert finding("spool", data=str(tmp_path)).ok
     assert finding("migrations", data=str(tmp_path)).ok
+
+
+def test_the_doctor_tries_the_engines_that_a_worker_would_start(tmp_path: Path) -> None:
+    found = finding("voice", data=str(tmp_path), engines="auto")
+
+    assert found == Finding("voice", True, "flite, first choice")
+
+
+@pytest.mark.parametrize(
+    ("engine", "ok", "told"),
+    [("espeak", True, "espeak, because flite is missing"), ("none", False, "no engine can run")],
+)
+def test_a_voice_that_is_not_the_first_choice_is_told_with_what_to_install(
+    engine: str, ok: bool, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = (("flite", "flite: not found (apt install flite)"),)
+    why = told.removeprefix("espeak, ")
+    choice = EngineChoice("tts", engine, why, refused)
+    monkeypatch.setattr("voiceapp.checkup.engine_choices", lambda _: (choice,))
+
+    found = finding("voice", data=str(tmp_path), engines="auto")
+
+    assert found.ok is ok
+    assert told in found.found
+    assert "apt install flite" in found.remedy
+
+
+def test_an_engine_that_was_asked_for_and_cannot_run_is_a_fault(tmp_path: Path) -> None:
+    found = finding("speech engines", data=str(tmp_path), engines="auto", llm_url="http://[::1]:9/")
+
+    assert not found.ok
+    assert "model name" in found.found
+
+
+def test_the_doctor_names_the_libopus_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voiceapp.checkup.library_name", lambda: "/venv/av.libs/libopus-1a2b.so")
+
+    assert finding("codec Opus", data=str(tmp_path)).found == "libopus-1a2b.so inside PyAV"
 
 
 @pytest.mark.parametrize(("ok", "code"), [(True, None), (False, 1)])
