@@ -8,15 +8,31 @@ from voiceapp.configuration import VARIABLES
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def pinned(file: str) -> set[str]:
-    lines = (REPOSITORY / file).read_text().splitlines()
-    return {line.split("==")[0] for line in lines if "==" in line and not line.startswith("#")}
+REQUIREMENTS = ("requirements.txt", "requirements-dev.txt", "requirements-espeak.txt")
+
+
+def pinned(*files: str) -> dict[str, str]:
+    lines = [line for file in files for line in (REPOSITORY / file).read_text().splitlines()]
+    pins = [line.split("==") for line in lines if "==" in line and not line.startswith("#")]
+    return {name.lower(): version for name, version in pins}
 
 
 def test_every_dependency_has_its_reason() -> None:
     text = (REPOSITORY / "docs/dependencies.md").read_text()
-    for name in pinned("requirements.txt") | pinned("requirements-dev.txt"):
+    for name in pinned(*REQUIREMENTS):
         assert f"| {name} |" in text, f"{name} has no row in docs/dependencies.md"
+
+
+def test_the_constraints_hold_what_the_requirements_ask_for() -> None:
+    asked = pinned(*REQUIREMENTS)
+
+    held = pinned("constraints.txt")
+
+    assert asked == {name: held.get(name) for name in asked}
+
+
+def test_what_is_gpl_is_not_installed_by_default() -> None:
+    assert "espeakng-loader" not in pinned("requirements.txt", "requirements-dev.txt")
 
 
 def test_every_relative_link_of_the_documents_leads_somewhere() -> None:
