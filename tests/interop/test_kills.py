@@ -40,7 +40,8 @@ def sound(line: Line) -> np.ndarray:
     """Loud or not, for each 20 ms frame that was heard."""
     heard = line.caller.recording.samples()
     frames = heard[: len(heard) // 160 * 160].reshape(-1, 160)
-    return np.abs(frames.astype(np.int32)).max(axis=1) > 300
+    loud: np.ndarray = np.abs(frames.astype(np.int32)).max(axis=1) > 300
+    return loud
 
 
 def longest_run(flags: np.ndarray) -> int:
