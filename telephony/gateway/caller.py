@@ -43,9 +43,14 @@ def caller_facts(request: Request) -> CallerFacts:
 
 def _user(read: Callable[[], str | None]) -> str:
     try:
-        return (read() or "")[:MAX_VALUE]
+        return _clean(read() or "")
     except SipError:
         return ""
+
+
+def _clean(text: str) -> str:
+    """Without control characters, and without octets that are no UTF-8: neither the log nor JSON can hold those."""
+    return "".join(c for c in text if c.isprintable())[:MAX_VALUE]
 
 
 def _user_of(address: NameAddr) -> str | None:
@@ -68,5 +73,5 @@ def _variables(request: Request) -> dict[str, str]:
             continue
         if len(found) >= MAX_VARIABLES:
             break
-        found[lower] = "".join(c for c in value if c.isprintable())[:MAX_VALUE]
+        found[lower] = _clean(value)
     return found

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from django.db import transaction
+from django.db import DataError, IntegrityError, transaction
 
 from telephony.call.errors import BrokenLogError
 from telephony.call.events import CallEnded, Recorded
@@ -84,11 +84,21 @@ def store_batch(
 ) -> Stored:
     """Copies rows of a spool in one transaction with the position after them.
 
-    A row that is there already is skipped; one that cannot be read or does not follow is kept as `RejectedEvent`.
-    `rows`: at least one. After an exception the projection knows nothing and reads the database again.
+    A row that is there already is skipped; one that cannot be read, does not follow or cannot be written is kept as
+    `RejectedEvent`. `rows`: at least one. After an exception the projection knows nothing and reads the database again.
     """
     try:
         return _store_batch(source, rows, projection, now)
+    except (ValueError, DataError, IntegrityError) as error:
+        # One row that no column can hold must not keep the rows behind it, of all calls, out of the database.
+        projection.states.clear()
+        if len(rows) > 1:
+            parts = [
+                store_batch(source=source, rows=[row], projection=projection, now=now)
+                for row in rows
+            ]
+            return Stored(*(sum(counts) for counts in zip(*map(astuple, parts), strict=True)))
+        return _set_aside(source, rows[0], type(error).__name__, now)
     except BaseException:
         projection.states.clear()
         raise
@@ -115,10 +125,21 @@ def _store_batch(
             rejected.append(_rejection(source, row, fault, now))
     _write(source.node, fresh, projection, now)
     RejectedEvent.objects.bulk_create(rejected, ignore_conflicts=True)
-    ShipperPosition.objects.update_or_create(
-        node=source.node, defaults={"spool": source.spool, "position": rows[-1].position}
-    )
+    _move_to(source, rows[-1].position)
     return Stored(len(fresh), len(rows) - len(fresh) - len(rejected), len(rejected))
+
+
+@transaction.atomic
+def _set_aside(source: SpoolName, row: SpoolRow, fault: str, now: datetime) -> Stored:
+    RejectedEvent.objects.bulk_create([_rejection(source, row, fault, now)], ignore_conflicts=True)
+    _move_to(source, row.position)
+    return Stored(0, 0, 1)
+
+
+def _move_to(source: SpoolName, position: int) -> None:
+    ShipperPosition.objects.update_or_create(
+        node=source.node, defaults={"spool": source.spool, "position": position}
+    )
 
 
 def _write(node: str, records: Sequence[Recorded], projection: Projection, now: datetime) -> None:
@@ -162,7 +183,7 @@ def _rejection(source: SpoolName, row: SpoolRow, fault: str, now: datetime) -> R
         call=row.call,
         seq=row.seq,
         reason=fault[:200],
-        body=json.dumps(event_to_json(record.event), ensure_ascii=False) if record else "",
+        body=json.dumps(event_to_json(record.event)) if record else "",  # ASCII: may be no Unicode
         at=now,
     )
 

@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 
 FIRST_RETRY_S: Final = 5.0
 LONGEST_RETRY_S: Final = 3600.0
+MOST_DOUBLINGS: Final = 10
+"""Past the longest pause; a task that fails for weeks must not overflow the sum."""
 
 Deliver = Callable[[str, Mapping[str, Any]], None]
 """(topic, body): raises if it could not be handed over."""
@@ -38,8 +40,10 @@ def deliver_due(*, now: datetime, deliver: Deliver, limit: int = 20) -> int:
 
 def _postpone(task: Outbox, now: datetime, error: Exception) -> None:
     tries = task.tries + 1
-    delay_s = min(FIRST_RETRY_S * 2 ** (tries - 1), LONGEST_RETRY_S)
-    log.warning("outbox_postponed", extra={"topic": task.topic, "key": task.key, "tries": tries})
+    doublings = min(tries - 1, MOST_DOUBLINGS)
+    delay_s = min(FIRST_RETRY_S * 2**doublings, LONGEST_RETRY_S)
+    extra = {"topic": task.topic, "key": task.key, "tries": tries, "reason": type(error).__name__}
+    log.warning("outbox_postponed", extra=extra)
     Outbox.objects.filter(pk=task.pk).update(
         tries=tries, next_at=now + timedelta(seconds=delay_s), last_error=type(error).__name__
     )

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from telephony.call.events import SlotFilled
 from telephony.models import (
     CallEventRow,
     CallRecord,
@@ -221,3 +222,28 @@ def count(database: Path) -> int:
     with closing(sqlite3.connect(database, timeout=5)) as connection:
         found = connection.execute("SELECT count(*) FROM telephony_calleventrow").fetchone()
     return int(found[0])
+
+
+def test_a_row_that_no_column_can_hold_is_put_aside_and_the_others_go_on(data_folder: Path) -> None:
+    broken = live_call()
+    broken[14] = SlotFilled(name="name", value="Ann \udcff")
+    fill_spool(data_folder, [*log_of("c1", broken), *log_of("c2", whole_call())])
+
+    ship(data_folder)
+
+    rejected = RejectedEvent.objects.get()
+    assert (rejected.call, rejected.seq, rejected.reason) == ("c1", 15, "UnicodeEncodeError")
+    assert CallRecord.objects.get(pk="c1").seq == 14
+    assert log_of_call("c2") == log_of("c2", whole_call())
+
+
+def test_a_task_that_has_failed_for_weeks_is_still_put_off(data_folder: Path) -> None:
+    now = utc_now()
+    Outbox.objects.create(topic="call_ended", key="c1", tries=2_000, next_at=now)
+
+    def fails(topic: str, body: Mapping[str, Any]) -> None:
+        raise ValueError
+
+    deliver_due(now=now, deliver=fails)
+
+    assert Outbox.objects.get().next_at == now + timedelta(hours=1)

@@ -38,6 +38,11 @@ def test_an_asserted_identity_of_a_stranger_is_not_believed() -> None:
     assert caller_facts(invite(("P-Asserted-Identity", "<sip:ceo@x>"))).caller == "+4930"
 
 
+def test_octets_that_are_no_text_are_left_out_of_the_caller() -> None:
+    broken = b"<sip:+49\xff30@x>".decode("utf-8", "surrogateescape")
+    assert caller_facts(invite(from_=broken)).caller == "+4930"
+
+
 def test_x_headers_become_variables_in_lower_case_cut_and_clean() -> None:
     facts = caller_facts(
         invite(
