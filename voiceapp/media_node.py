@@ -73,6 +73,7 @@ class Log(EventLog, Protocol):
     trouble: str | None
 
     def start(self) -> None: ...
+    def unfinished(self) -> Mapping[CallId, int]: ...
     def close(self) -> None: ...
 
 
@@ -227,6 +228,7 @@ class MediaNode:
 
     async def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._parts.log.start()
+        self._registry.end_unfinished(self._parts.log.unfinished())
         self._plane.start(loop, self._board.deliver)
         self._load_snapshot()
         self._requests.bind()

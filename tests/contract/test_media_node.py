@@ -18,6 +18,7 @@ from telephony.media.opus import OpusCodec
 from telephony.rtp.packet import RtpPacket, build_packet, parse_packet
 from telephony.webrtc.peer import PeerSettings, PeerState, WebRtcPeer
 from tests.fakes.node import RunningNode, free_port, running_node, snapshot
+from tests.integration.call_logs import fill_spool, live_call, log_of
 from voiceapp.try_call.audio import speech
 from voiceapp.try_call.caller import Caller
 from voiceapp.try_call.phone import CallFailedError, PhoneLine
@@ -247,3 +248,13 @@ async def test_a_new_snapshot_serves_the_next_call(tmp_path: Path) -> None:
         caller = Caller([], 8000, quiet_s=0.2)
         await PhoneLine(node.uri.replace("demo", "other"), caller, user="ann").hold()
         assert node.agents[0].hz == 880
+
+
+async def test_calls_that_a_killed_node_left_are_ended_by_the_next(tmp_path: Path) -> None:
+    fill_spool(tmp_path, log_of("c1", live_call()))
+
+    async with running_node(tmp_path) as running:
+        events = (await running.ask("calls.events", call="c1"))["events"]
+
+    assert events[-1]["kind"] == "CallEnded"
+    assert events[-1]["event"]["cause"] == "node_died"

@@ -96,7 +96,7 @@ async def running_node(
             **settings,
         }
     )
-    configuration.spool.mkdir(parents=True)
+    configuration.spool.mkdir(parents=True, exist_ok=True)
     configuration.snapshot.write_text(json.dumps(snapshot(**(agent or {}))))
     scheduler = LoopScheduler(asyncio.get_running_loop())
     ears, agents = Ears(), list[ToneAgent]()
