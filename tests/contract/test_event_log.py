@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -307,6 +308,19 @@ def test_a_record_that_is_no_json_does_not_stop_the_writer(path: Path):
     log.close()
     with closing(SpoolFile.attach(path, KEYS)) as reader:
         assert len(reader.rows_after(0)) == 5
+
+
+async def test_a_record_that_no_file_can_hold_does_not_stop_the_writer(path: Path):
+    log = SqliteEventLog(path, KEYS)
+    log.start()
+    odd = replace(records()[3], idempotency_key="\udcff")
+    log.append([*records()[:3], odd, *records(OTHER)])
+
+    async with asyncio.timeout(1.0):
+        await log.committed(OTHER, 4)
+
+    assert (await log.read(CALL), await log.read(OTHER)) == (records()[:3], records(OTHER))
+    log.close()
 
 
 WRITER = """

@@ -143,9 +143,19 @@ class SqliteEventLog:
             self._troubled(error)
             self._file_is_damaged(error)
             return False
+        except Exception as error:  # noqa: BLE001 - whatever a record does, the thread writes on for all other calls
+            return self._write_what_fits(batch, error)
         if self.trouble is not None:
             log.warning("spool_writes_again", extra={"file": self._path.name})
             self.trouble = None
+        return True
+
+    def _write_what_fits(self, batch: Sequence[Recorded], error: Exception) -> bool:
+        """One record that SQLite cannot hold is given up; its call's log then has a gap that readers report."""
+        if len(batch) > 1:
+            return all(self._write([record]) for record in batch)
+        about = {"call_id": batch[0].call, "seq": batch[0].seq, "kind": batch[0].kind}
+        log.error("record_given_up", extra={**about, "reason": type(error).__name__})
         return True
 
     def _troubled(self, error: sqlite3.Error | OSError) -> None:
