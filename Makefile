@@ -67,7 +67,7 @@ packages-run:
 voice: .venv/bin/python packages-run
 	@$(BIN)/python -c 'import ctypes; ctypes.CDLL("libflite.so.1")' 2>/dev/null || { \
 		echo "flite is not here: espeak-ng speaks instead, installed by pip (GPL-3.0+, in a process of its own)"; \
-		$(MAKE) --no-print-directory .venv/.espeak || echo "that failed: agents will not speak until one is installed"; }
+		$(MAKE) -s .venv/.espeak || echo "that failed: agents will not speak until one is installed"; }
 
 .venv/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: $(PYTHON) was not found."; exit 1; }
