@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright
@@ -68,6 +69,9 @@ MEASURE: Final = """
 """
 
 
+_FAULTS: WeakKeyDictionary[Page, list[str]] = WeakKeyDictionary()
+
+
 def write_tone(path: Path, hz: float, seconds: float = 2.0) -> Path:
     """A sine at a third of full scale: 48 kHz, mono, int16."""
     times = np.arange(round(RATE_HZ * seconds)) / RATE_HZ
@@ -92,17 +96,22 @@ def chromium(play: Playwright, microphone: Path) -> Iterator[Browser]:
 
 
 def open_page(browser: Browser, *, microphone: bool = True, **options: Any) -> Page:
-    """A page of its own context, which fails the test on any script error or refused policy."""
+    """A page of its own context, whose script errors and refused policies are kept."""
     granted = ["microphone"] if microphone else []
     context: BrowserContext = browser.new_context(permissions=granted, **options)
     context.add_init_script(MEASURE)
     page = context.new_page()
-    page.faults = []  # type: ignore[attr-defined]
-    page.on("pageerror", lambda error: page.faults.append(str(error)))  # type: ignore[attr-defined]
-    page.on(
-        "console",
-        lambda line: (
-            page.faults.append(line.text) if "Content Security Policy" in line.text else None
-        ),  # type: ignore[attr-defined]
-    )
+    faults = _FAULTS[page] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda line: _note_policy(faults, line.text))
     return page
+
+
+def _note_policy(faults: list[str], text: str) -> None:
+    if "Content Security Policy" in text:
+        faults.append(text)
+
+
+def faults_of(page: Page) -> list[str]:
+    """Script errors and refused policies of the page so far."""
+    return _FAULTS[page]

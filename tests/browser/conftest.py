@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
-from tests.browser.chromium import PROGRAM, chromium, open_page, write_tone
+from tests.browser.chromium import PROGRAM, chromium, faults_of, open_page, write_tone
 from tests.browser.fake_product import PASSWORD, FakeProduct, fake_product
 
 MICROPHONE_HZ = 1000.0
@@ -54,7 +54,7 @@ def visit(browser: Browser, product: FakeProduct) -> Iterator[Callable[..., Page
         return page
 
     yield open_at
-    faults = [fault for page in pages for fault in page.faults]  # type: ignore[attr-defined]
+    faults = [fault for page in pages for fault in faults_of(page)]
     for page in pages:
         page.context.close()
     assert faults == []

@@ -149,6 +149,9 @@ class Scene:
             LegConnected(leg=leg, codec="opus"),
             FloorTaken(leg=leg, who=asha),
         )
+
+    def quiet_and_troubled(self) -> None:
+        node = self.node
         self.at(51)
         node.begin("c-hours", transport="webrtc", caller="")
         node.hears("c-hours", "until when are you open on saturdays", at_s=9, turn=2)
@@ -199,6 +202,7 @@ async def main(data: Path) -> None:
     node = FakeNode(bus, answer=peers.answer)
     scene = Scene(node, clock.wall_us())
     scene.others()
+    scene.quiet_and_troubled()
     scene.booking()
     commands: dict[str, Any] = {"go_on": scene.go_on}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.chromium import open_page
+from tests.browser.chromium import faults_of, open_page
 from tests.browser.conftest import MICROPHONE_HZ
 from tests.browser.fake_product import FakeProduct
 from tests.browser.test_frontend_desk import BIN_HZ, heard_by_call, near, until
@@ -123,7 +123,7 @@ def test_another_site_is_refused_with_words(browser: Browser, strange_site: str)
     page.get_by_role("button", name="Talk now").last.click()
     expect(page.get_by_role("alert")).to_contain_text("not allowed")
     assert page.evaluate(STATE)["state"] == "error"
-    assert page.faults == []  # type: ignore[attr-defined]
+    assert faults_of(page) == []
     page.context.close()
 
 

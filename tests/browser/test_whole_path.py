@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Playwright, expect
 
-from tests.browser.chromium import RATE_HZ, chromium, open_page, write_tone
+from tests.browser.chromium import RATE_HZ, chromium, faults_of, open_page, write_tone
 from tests.browser.test_frontend_desk import BIN_HZ, near, until
 from tests.fakes.speech_audio import spoken_pcm
 from tests.running_product import RunningProduct, running_product
@@ -86,6 +86,40 @@ def kinds_between(page_events: list[dict[str, Any]], first: str, last: str) -> l
     return kinds[kinds.index(first) : kinds.index(last)]
 
 
+def takes_over(desk: Page, caller: Page) -> None:
+    """Taken over: the caller hears the supervisor, the agent is silent."""
+    desk.get_by_role("button", name="Take over").click()
+    expect(desk.locator("#state")).to_have_text("Human has it")
+    heard = until(lambda: caller.evaluate("heard().hz"), near(SUPERVISOR_HZ))
+    assert heard == pytest.approx(SUPERVISOR_HZ, abs=BIN_HZ)
+    assert caller.evaluate("heard().level") > AUDIBLE
+    expect(caller.get_by_role("status")).to_have_text("You are talking to a person")
+    time.sleep(1.0)  # long enough for an agent that does not keep silent to be caught
+
+
+def hands_back(product: RunningProduct, call: str, desk: Page, caller: Page) -> None:
+    """Handed back: the agent goes on where it was, and still knows the day."""
+    desk.get_by_role("button", name="Hand back").click()
+    desk.get_by_role("textbox").press("Enter")
+    expect(desk.locator("#state")).not_to_have_text("Human has it")
+    events = events_of(product, call)
+    assert "UtteranceStarted" not in kinds_between(events, "FloorTaken", "FloorReturned")
+    returned = len(events)
+    asked(product, call, "time", since=returned)
+    say(caller, "at eleven in the morning")
+    asked(product, call, "name", since=returned)
+    say(caller, "five five five one two three")
+    product.until(
+        lambda: any(
+            "friday" in str(event["event"].get("text", "")).lower()
+            for event in events_of(product, call)[returned:]
+            if event["kind"] == "UtteranceStarted"
+        ),
+        seconds=45.0,
+        what="the agent speaks of Friday after the hand back",
+    )
+
+
 def test_a_supervisor_steps_into_a_call_and_the_agent_goes_on_knowing(
     play: Playwright, product: RunningProduct, tmp_path: Path
 ) -> None:
@@ -115,38 +149,11 @@ def test_a_supervisor_steps_into_a_call_and_the_agent_goes_on_knowing(
         expect(desk.locator("#slots")).to_contain_text("Friday", timeout=WAIT_MS)
         expect(desk.locator(".turn")).not_to_have_count(0)
 
-        # Taken over: the caller hears the supervisor, the agent is silent.
-        desk.get_by_role("button", name="Take over").click()
-        expect(desk.locator("#state")).to_have_text("Human has it")
-        heard = until(lambda: caller.evaluate("heard().hz"), near(SUPERVISOR_HZ))
-        assert heard == pytest.approx(SUPERVISOR_HZ, abs=BIN_HZ)
-        assert caller.evaluate("heard().level") > AUDIBLE
-        expect(caller.get_by_role("status")).to_have_text("You are talking to a person")
-        time.sleep(1.0)  # long enough for an agent that does not keep silent to be caught
-
-        # Handed back: the supervisor is no longer heard, and the agent still knows the day.
-        desk.get_by_role("button", name="Hand back").click()
-        desk.get_by_role("textbox").press("Enter")
-        expect(desk.locator("#state")).not_to_have_text("Human has it")
-        events = events_of(product, call)
-        assert "UtteranceStarted" not in kinds_between(events, "FloorTaken", "FloorReturned")
-        returned = len(events)
-        asked(product, call, "time", since=returned)
-        say(caller, "at eleven in the morning")
-        asked(product, call, "name", since=returned)
-        say(caller, "five five five one two three")
-        product.until(
-            lambda: any(
-                "friday" in str(event["event"].get("text", "")).lower()
-                for event in events_of(product, call)[returned:]
-                if event["kind"] == "UtteranceStarted"
-            ),
-            seconds=45.0,
-            what="the agent speaks of Friday after the hand back",
-        )
+        takes_over(desk, caller)
+        hands_back(product, call, desk, caller)
 
         # The end, on both pages.
         caller.get_by_role("button", name="End call").click()
         expect(desk.locator("#state")).to_contain_text("Ended")
         expect(caller.get_by_role("button", name="Talk again")).to_be_visible()
-        assert desk.faults == caller.faults == []  # type: ignore[attr-defined]
+        assert faults_of(desk) == faults_of(caller) == []

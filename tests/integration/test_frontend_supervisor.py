@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 from channels.db import database_sync_to_async
-from channels.testing import WebsocketCommunicator
-from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
-from django.test import Client
 
 from frontend import hub
 from frontend.consumers.supervisor import SupervisorSocket
 from telephony.call.events import BargedIn, CallEnded
 from telephony.call.ids import UtteranceId
-from telephony.selectors import audit_of
+from tests.fakes.desk_page import ALL, HOST, Page, page_again, page_of, session_of
 from tests.fakes.fake_node import FakeBus, FakeNode
-from voiceapp.routing import websockets
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-ALL = ("view_call", "listen_call", "take_over_call", "end_call", "view_transcript", "view_pii")
-HOST = (b"host", b"127.0.0.1:8000")
-OWN_ORIGIN = (b"origin", b"http://127.0.0.1:8000")
 
 
 @pytest.fixture
@@ -41,65 +32,6 @@ async def node(bus: FakeBus) -> FakeNode:
     node = FakeNode(bus)
     node.begin("c1")
     return node
-
-
-def session_of(*permissions: str) -> tuple[str, Any]:
-    """A login of a person with these permissions: session key and user."""
-    user = get_user_model().objects.create_user("ravi")
-    granted = Permission.objects.filter(
-        content_type__app_label="telephony", codename__in=permissions
-    )
-    user.user_permissions.set(granted)
-    client = Client()
-    client.force_login(user)
-    return client.cookies["sessionid"].value, user
-
-
-class Page:
-    """One open tab of the desk."""
-
-    def __init__(self, session: str, headers: Any = (HOST, OWN_ORIGIN)) -> None:
-        cookie = (b"cookie", f"sessionid={session}".encode())
-        self.socket = WebsocketCommunicator(websockets, "/ws/supervisor/", [*headers, cookie])
-
-    async def open(self, cursor: str = "") -> dict[str, Any]:
-        """The first snapshot or frame."""
-        assert (await self.socket.connect())[0]
-        await self.say({"type": "hello", "v": "va.dash.1", "cursor": cursor})
-        await self.until("welcome")
-        return await self.next()
-
-    async def say(self, message: Any) -> None:
-        await self.socket.send_to(
-            text_data=message if isinstance(message, str) else json.dumps(message)
-        )
-
-    async def next(self) -> dict[str, Any]:
-        message: dict[str, Any] = json.loads(await self.socket.receive_from())
-        if message.get("cursor"):
-            await self.say({"type": "ack", "cursor": message["cursor"]})
-        return message
-
-    async def until(self, kind: str) -> dict[str, Any]:
-        while (message := await self.next())["type"] != kind:
-            pass
-        return message
-
-    async def command(
-        self, name: str, call: str = "c1", id: str = "k1", **args: str
-    ) -> dict[str, Any]:
-        await self.say({"type": "cmd", "id": id, "call": call, "name": name, "args": args})
-        return await self.until("result")
-
-    async def closing_code(self) -> int:
-        while (message := await self.socket.receive_output(2))["type"] != "websocket.close":
-            pass
-        return int(message["code"])
-
-
-async def page_of(*permissions: str) -> Page:
-    session, _ = await database_sync_to_async(session_of)(*permissions)
-    return Page(session)
 
 
 # ------------------------------------------------------------------------------------------------------ the door
@@ -217,131 +149,11 @@ async def test_a_reconnected_page_gets_what_it_missed(node: FakeNode) -> None:
     await again.socket.disconnect()
 
 
-async def page_again() -> Page:
-    def login() -> str:
-        client = Client()
-        client.force_login(get_user_model().objects.get(username="ravi"))
-        return client.cookies["sessionid"].value
-
-    return Page(await database_sync_to_async(login)())
-
-
 async def test_a_call_ends_on_the_page_when_it_ends(node: FakeNode) -> None:
     page = await page_of(*ALL)
     await page.open()
     node.record("c1", CallEnded(cause="caller_hung_up", by="caller"))
     assert (await page.until("frame"))["rows"]["c1"]["state"] == "ended"
-    await page.socket.disconnect()
-
-
-# ----------------------------------------------------------------------------------------------------- commands
-
-COMMANDS = {
-    "listen": ("listen_call", {"sdp": "v=0"}),
-    "take": ("take_over_call", {}),
-    "return": ("take_over_call", {}),
-    "end": ("end_call", {}),
-}
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-async def test_each_command_needs_its_own_permission(
-    node: FakeNode, bus: FakeBus, name: str
-) -> None:
-    permission, args = COMMANDS[name]
-    page = await page_of(*(each for each in ALL if each != permission))
-    await page.open()
-    result = await page.command(name, **args)
-    assert (result["ok"], result["code"]) == (False, "permission")
-    assert bus.asked(f"desk.{name}") == []
-    deeds = await database_sync_to_async(audit_of)("c1")
-    assert [deed.what for deed in deeds] == [f"{name}_refused"]
-    await page.socket.disconnect()
-
-
-async def test_listening_is_on_record_before_the_node_is_asked(
-    node: FakeNode, bus: FakeBus
-) -> None:
-    seen: list[str] = []
-    listen = bus.handlers["desk.listen"]
-
-    async def spy(args: Any) -> Any:
-        seen.extend(deed.what for deed in await database_sync_to_async(audit_of)("c1"))
-        return await listen(args)
-
-    bus.serve("desk.listen", spy)
-    page = await page_of("view_call", "listen_call")
-    await page.open()
-    result = await page.command("listen", sdp="v=0")
-    assert result["ok"]
-    assert result["sdp"]
-    assert seen == ["listen"]
-    await page.socket.disconnect()
-
-
-async def test_a_call_is_taken_over_and_handed_back_with_a_brief(
-    node: FakeNode, bus: FakeBus
-) -> None:
-    page = await page_of(*ALL)
-    await page.open()
-    assert (await page.command("listen", id="k1", sdp="v=0"))["ok"]
-    assert (await page.command("take", id="k2"))["ok"]
-    assert (await page.command("return", id="k3", brief="offer eleven o'clock"))["ok"]
-    asked = bus.asked("desk.return")[0]
-    assert asked["brief"] == "offer eleven o'clock"
-    assert asked["who"] == "ravi"
-    await page.socket.disconnect()
-
-
-async def test_a_page_cannot_speak_in_the_name_of_another(node: FakeNode, bus: FakeBus) -> None:
-    page = await page_of(*ALL)
-    await page.open()
-    result = await page.command("take", who="asha")
-    assert result["code"] == "arguments"
-    assert bus.asked("desk.take") == []
-    await page.socket.disconnect()
-
-
-async def test_a_command_repeated_after_a_reconnect_has_its_first_result(
-    node: FakeNode, bus: FakeBus
-) -> None:
-    page = await page_of(*ALL)
-    await page.open()
-    first = await page.command("end", id="same")
-    await page.socket.disconnect()
-    again = await page_again()
-    await again.open()
-    assert await again.command("end", id="same") == first
-    assert len(bus.asked("desk.end")) == 1
-    await again.socket.disconnect()
-
-
-async def test_a_refusal_of_the_call_is_passed_on_in_words(node: FakeNode) -> None:
-    node.refuse["desk.take"] = ("floor_held", "asha has the call.")
-    page = await page_of(*ALL)
-    await page.open()
-    result = await page.command("take")
-    assert (result["ok"], result["code"], result["text"]) == (
-        False,
-        "floor_held",
-        "asha has the call.",
-    )
-    await page.socket.disconnect()
-
-
-async def test_a_node_that_is_away_is_said_to_be_away(node: FakeNode, bus: FakeBus) -> None:
-    page = await page_of(*ALL)
-    await page.open()
-    bus.is_up = False
-    assert (await page.command("end"))["code"] == "unreachable"
-    await page.socket.disconnect()
-
-
-async def test_a_command_on_no_call_and_an_unknown_command_are_refused(node: FakeNode) -> None:
-    page = await page_of(*ALL)
-    await page.open()
-    assert (await page.command("end", call="c9", id="k1"))["code"] == "gone"
-    assert (await page.command("dance", id="k2"))["code"] == "unknown"
     await page.socket.disconnect()
 
 

@@ -12,6 +12,15 @@ export function clock(us) {
   return new Date(us / 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 }
 
+// The server writes UTC; people read their own clock.
+export function localTimes(root) {
+  for (const node of root.querySelectorAll("time[datetime]")) {
+    const at = new Date(node.dateTime);
+    const day = at.toDateString() === new Date().toDateString() ? {} : { day: "numeric", month: "short" };
+    node.textContent = at.toLocaleString([], { ...day, hour: "2-digit", minute: "2-digit", hour12: false });
+  }
+}
+
 export function ms(value) {
   return value === null || value === undefined ? "–" : `${Math.round(value)}`;
 }

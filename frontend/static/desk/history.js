@@ -1,5 +1,11 @@
 // History needs only the focus of "/" from other pages; htmx does the rest.
 
+import { localTimes } from "./format.js";
+
+const lines = document.getElementById("lines");
+localTimes(lines);
+lines.addEventListener("htmx:afterSwap", () => localTimes(lines));
+
 const search = document.getElementById("q");
 if (new URLSearchParams(location.search).has("focus")) {
   search.focus();

@@ -3,7 +3,7 @@
 import { Actions } from "./actions.js";
 import { el, icon, pageData, setAttribute, setText } from "./dom.js";
 import { CallFold } from "./fold.js";
-import { stepName } from "./format.js";
+import { localTimes, stepName } from "./format.js";
 import { onKeys } from "./keys.js";
 import { Rows } from "./rows.js";
 import { DeskSocket, showLink } from "./socket.js";
@@ -19,6 +19,7 @@ const socket = new DeskSocket(data.socket);
 const page = { socket, user: data.user, permissions: data.permissions, iceServers: data.ice_servers };
 showLink(socket, byId("notice"));
 
+localTimes(document);
 const rows = new Rows(byId("rows"), data.states, { onSelect: preview, onOpen: openPage });
 const actions = new Actions(byId("actions"), page, () => rows.rows.get(rows.selected));
 const transcript = new Transcript(byId("tail"), { tail: TAIL });
@@ -74,6 +75,7 @@ function preview(row) {
   if (socket.opened?.call !== row.id) {
     fold = new CallFold();
     transcript.clear();
+    transcript.atEnd = true;
     waterfall.stamp = null;
     socket.open(row.id, () => fold.seq);
   }
@@ -83,6 +85,7 @@ function preview(row) {
 function paintPreview() {
   transcript.render(fold);
   waterfall.render({ turns: fold.turns.slice(-1) });
+  transcript.stick();
   paintHeader(rows.rows.get(rows.selected));
 }
 

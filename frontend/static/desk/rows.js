@@ -3,6 +3,15 @@
 import { el, icon, setAttribute, setText } from "./dom.js";
 import { duration, ms, pace, stepName } from "./format.js";
 
+const GROWING_CHARACTERS = 26;
+
+// Of words that grow, the newest must not be the ones cut off.
+function newest(text) {
+  if (text.length <= GROWING_CHARACTERS) return text;
+  const tail = text.slice(-GROWING_CHARACTERS);
+  return `…${tail.slice(tail.indexOf(" ") + 1)}`;
+}
+
 export class Rows {
   constructor(body, states, { onSelect, onOpen }) {
     this.body = body;
@@ -120,7 +129,7 @@ export class Rows {
     setText(caller.firstChild, row.caller);
     setText(agent.firstChild, row.agent || row.called);
     setText(agent.lastChild, stepName(row.step));
-    setText(last.firstChild, row.last ? row.last.text : "");
+    setText(last.firstChild, row.last ? (row.last.partial ? newest(row.last.text) : row.last.text) : "");
     setAttribute(last, "data-role", row.last ? row.last.role : null);
     setAttribute(last, "data-partial", row.last?.partial ? "1" : null);
     setText(answer.firstChild, ms(row.answer_ms));

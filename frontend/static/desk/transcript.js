@@ -48,6 +48,11 @@ export class Transcript {
     }
     if (this.tail) this.trim(lines);
     this.renderPartials(fold.partials);
+    this.stick();
+  }
+
+  // Also after something beside the list changed its height.
+  stick() {
     if (this.atEnd) this.scroller.scrollTop = this.scroller.scrollHeight;
   }
 
