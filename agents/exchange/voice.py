@@ -14,6 +14,8 @@ from telephony.call.ports import AgentMedia, CallAccess, PlayoutMoved, VoiceVerb
 BREATH_S: Final = 0.16
 """Silence behind each sentence: the embedded voices' own is trimmed."""
 FLUSH_REPORT_S: Final = 0.5
+FRAME_S: Final = 0.02
+"""What playout reports as sent includes the frame that leaves at that moment."""
 
 
 @dataclass(slots=True)
@@ -171,8 +173,8 @@ class Voice:
         utterance.sent = max(utterance.sent, fact.samples_sent)
         timed = utterance.generation == self.timed_generation and fact.samples_sent > 0
         if timed and self.first_sample_s is None:
-            ago = fact.samples_sent / self._media.voice_rate_hz
-            self.first_sample_s = self._call.now_s() - ago
+            ago = fact.samples_sent / self._media.voice_rate_hz - FRAME_S
+            self.first_sample_s = self._call.now_s() - max(0.0, ago)
         if fact.done or fact.flushed:
             self._queue.remove(utterance)
             self._over(utterance)
