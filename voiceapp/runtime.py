@@ -79,30 +79,30 @@ class Supervisor:
         try:
             async with asyncio.TaskGroup() as group:
                 keepers = [group.create_task(self._keep(one)) for one in self._running]
-                await self._until_ready()
-                if not self._stopping.is_set():
+                late = await self._late_after_start()
+                if not (late or self._stopping.is_set()):
                     on_ready()
-                await self._stopping.wait()
+                    await self._stopping.wait()
                 await self._end_all()
                 for keeper in keepers:
                     keeper.cancel()
-        except* StartError as errors:
-            raise errors.exceptions[0] from None
         finally:
             self._kill_leftovers()
             self.status_file.unlink(missing_ok=True)
+        if late:
+            where = self._configuration.data / "log"
+            raise StartError(f"{', '.join(late)} did not become ready; see {where}.")
 
-    async def _until_ready(self) -> None:
+    async def _late_after_start(self) -> list[str]:
+        """Names of programs that were not ready in time; none once all are, or after `stop`."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(READY_S):
                 while not (self._stopping.is_set() or all(one.is_ready for one in self._running)):
                     await _either(self._all_ready, self._stopping)
                     self._all_ready.clear()
-        late = [one.program.name for one in self._running if not one.is_ready]
-        if late and not self._stopping.is_set():
-            where = self._configuration.data / "log"
-            await self._end_all()
-            raise StartError(f"{', '.join(late)} did not become ready; see {where}.")
+        if self._stopping.is_set():
+            return []
+        return [one.program.name for one in self._running if not one.is_ready]
 
     # ------------------------------------------------------------------------------- one process
 
@@ -145,6 +145,8 @@ class Supervisor:
     async def _ask_until_ready(self, one: _Running) -> None:
         while not await one.program.ready():
             await _wait(self._stopping, _POLL_S)
+            if self._stopping.is_set():
+                return
         one.is_ready = True
         self._write_status()
         self._all_ready.set()

@@ -1,0 +1,79 @@
+"""An incoming SIP session and its wire that keep what was asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from telephony.sip.errors import SipStateError
+from telephony.sip.flow import Flow
+from telephony.sip.headers import NameAddr, parse_name_addr
+from telephony.sip.message import HeaderPair, Headers, Request
+from telephony.sip.session import Phase
+
+
+class FakeWire:
+    def __init__(self) -> None:
+        self.flushes = 0
+
+    def now(self) -> float:
+        return 100.0
+
+    def flush(self) -> None:
+        self.flushes += 1
+
+
+class FakeSession:
+    """`done`: the verbs, with their SDP or status. `cancelled`: the caller gave up before the answer."""
+
+    def __init__(self, source: str = "127.0.0.1") -> None:
+        self.call_id = "1@x"
+        self.flow = Flow("udp", ("127.0.0.1", 5060), (source, 5070))
+        self.phase = Phase.INCOMING
+        self.request = Request(Headers(), b"", "INVITE", "sip:demo@127.0.0.1")
+        self.done: list[tuple[Any, ...]] = []
+        self.cancelled = False
+
+    @property
+    def local(self) -> NameAddr:
+        return parse_name_addr("<sip:demo@127.0.0.1>")
+
+    @property
+    def remote(self) -> NameAddr:
+        return parse_name_addr("<sip:ann@127.0.0.1>")
+
+    def ring(
+        self,
+        now: float,
+        *,
+        status: int = 180,
+        sdp: bytes | None = None,
+        headers: Sequence[HeaderPair] = (),
+    ) -> None:
+        self.done.append(("ring", status))
+
+    def answer(self, sdp: bytes, now: float, *, headers: Sequence[HeaderPair] = ()) -> None:
+        if self.cancelled:
+            raise SipStateError("answer in ENDED")
+        self.phase = Phase.ANSWERED
+        self.done.append(("answer", sdp))
+
+    def reject(
+        self, status: int, now: float, *, reason: str = "", headers: Sequence[HeaderPair] = ()
+    ) -> None:
+        self.done.append(("reject", status))
+
+    def bye(self, now: float, *, reason: str = "", headers: Sequence[HeaderPair] = ()) -> None:
+        self.phase = Phase.ENDED
+        self.done.append(("bye", reason))
+
+    def reinvite(self, sdp: bytes, now: float) -> None:
+        self.done.append(("reinvite", sdp))
+
+    def accept_reinvite(self, sdp: bytes, now: float) -> None:
+        self.done.append(("accept_reinvite", sdp))
+
+    def reject_reinvite(
+        self, status: int, now: float, *, headers: Sequence[HeaderPair] = ()
+    ) -> None:
+        self.done.append(("reject_reinvite", status))
