@@ -25,8 +25,7 @@ class NotPublishableError(Exception):
 @transaction.atomic
 def publish_agent(*, agent: Agent, who: str, note: str = "") -> AgentVersion:
     """The draft as a new version that callers get once `publish_snapshot` has run. Raises: NotPublishableError."""
-    Agent.objects.select_for_update().get(pk=agent.pk)
-    definition = draft_definition(agent)
+    definition = draft_definition(Agent.objects.select_for_update().get(pk=agent.pk))
     problems = problems_of(definition)
     if problems:
         raise NotPublishableError(problems)

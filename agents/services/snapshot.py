@@ -47,7 +47,7 @@ def publish_snapshot() -> Published:
         snapshot = _next_snapshot()
         parse_snapshot(snapshot)
         _replace_file(settings.SNAPSHOT_FILE, snapshot)
-    refusals = import_string(settings.NODE_COMMANDS)("config.load", {"snapshot": snapshot})
+        refusals = import_string(settings.NODE_COMMANDS)("config.load", {"snapshot": snapshot})
     log.info(
         "snapshot_published",
         extra={"revision": snapshot["revision"], "not_taken_by": sorted(refusals)},
@@ -65,7 +65,7 @@ def _next_snapshot() -> dict[str, Any]:
 
 @contextmanager
 def _one_at_a_time(path: Path) -> Iterator[None]:
-    """Two publishers must not write their snapshots in the wrong order."""
+    """Two publishers must not bring their snapshots to the file or a node in the wrong order."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with path.with_name(f".{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

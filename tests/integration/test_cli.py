@@ -17,6 +17,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from agents.models import Agent, AgentVersion
+from agents.services import publish_agent
 from agents.speech.engines import EngineChoice
 from telephony.models import Number, WidgetKey
 from tests.integration import nodes
@@ -118,6 +119,30 @@ def test_the_demo_is_loaded_once_and_published(data_folder: Path) -> None:
     snapshot = json.loads((data_folder / "snapshot.json").read_text())
     assert snapshot["routes"] == [{"number": "demo", "agent": "receptionist", "version": 1}]
     assert nodes.requests[-1][1]["snapshot"] == snapshot
+
+
+def test_loading_the_demo_again_puts_back_nothing_that_people_changed(data_folder: Path) -> None:
+    run("load_demo")
+    agent = Agent.objects.get()
+    agent.steps.filter(name=agent.start).update(say="Good day.\nI am the automated assistant.")
+    publish_agent(agent=agent, who="ada")
+    Number.objects.all().delete()
+    WidgetKey.objects.all().delete()
+
+    run("load_demo")
+
+    snapshot = json.loads((data_folder / "snapshot.json").read_text())
+    assert Agent.objects.get().published.number == 2
+    assert snapshot["routes"] == snapshot["widgets"] == []
+
+
+def test_loading_the_demo_again_opens_no_key_that_was_closed(data_folder: Path) -> None:
+    run("load_demo")
+    WidgetKey.objects.update(origins=[])
+
+    run("load_demo")
+
+    assert WidgetKey.objects.get().origins == []
 
 
 def test_the_first_login_works_and_is_for_its_owner_alone(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +27,7 @@ from telephony.models import AuditEvent, AuditIsFinalError, CallRecord, Number, 
 from telephony.models.routing import origin_problem
 from telephony.selectors import masked, origins_of_widget, snapshot_routing
 from telephony.services import allow_widget, record_audit, route_number
+from tests.integration import nodes
 from tests.integration.call_logs import NUMBER
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("data_folder")]
@@ -146,6 +150,14 @@ def test_publishing_counts_up_and_leaves_older_versions_alone(receptionist: Agen
     assert version.definition != first
 
 
+def test_what_is_published_is_the_draft_as_it_is_saved(receptionist: Agent) -> None:
+    Agent.objects.filter(pk=receptionist.pk).update(zone="Europe/Paris")
+
+    version = publish_agent(agent=receptionist, who="ada")
+
+    assert version.definition["zone"] == "Europe/Paris"
+
+
 def test_an_invalid_draft_is_not_published_and_nothing_changes(receptionist: Agent) -> None:
     Step.objects.filter(agent=receptionist, name="help").update(say="", next="nowhere")
 
@@ -227,3 +239,22 @@ def test_a_step_whose_answers_cannot_be_recognised_is_refused(
     problems = problems_of(receptionist_definition)
 
     assert any(problem.startswith("steps[help].expect.kind: ") for problem in problems), problems
+
+
+def test_a_second_publisher_waits_until_the_nodes_have_the_first(
+    data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached: list[int] = []
+
+    def slow_nodes(name: str, args: Mapping[str, Any]) -> dict[str, str]:
+        with (
+            (data_folder / ".snapshot.json.lock").open("w") as lock,
+            pytest.raises(BlockingIOError),
+        ):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        reached.append(args["snapshot"]["revision"])
+        return {}
+
+    monkeypatch.setattr(nodes, "record_request", slow_nodes)
+
+    assert publish_snapshot().revision == reached[0]

@@ -8,8 +8,10 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 
 from agents.services import NotPublishableError, load_agent, publish_snapshot
+from telephony.selectors import answering_agents, origins_of_widget
 from telephony.services import allow_widget, route_number
 
 FIXTURE: Final = Path(__file__).resolve().parent.parent.parent / "fixtures" / "receptionist.json"
@@ -25,18 +27,26 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         definition = json.loads(FIXTURE.read_text(encoding="utf-8"))
         try:
-            agent = load_agent(
-                slug=AGENT, name="Receptionist", definition=definition, who="load_demo"
-            )
+            name = _load(definition)
         except NotPublishableError as error:
             raise CommandError("\n".join(error.problems)) from error
-        route_number(dialled=DEMO, label="Demo", agent=AGENT)
-        allow_widget(key=DEMO, label="Demo page", agent=AGENT, origins=own_origins())
         published = publish_snapshot()
         if options["verbosity"] > 0:
             self.stdout.write(
-                f"{agent.name} answers {DEMO} (revision {published.revision} of the snapshot)."
+                f"{name} answers {DEMO} (revision {published.revision} of the snapshot)."
             )
+
+
+@transaction.atomic
+def _load(definition: dict[str, Any]) -> str:
+    """Each start comes by here: a number or key that people have removed or closed since the first is not put back."""
+    first = AGENT not in answering_agents()
+    agent = load_agent(slug=AGENT, name="Receptionist", definition=definition, who="load_demo")
+    if first:
+        route_number(dialled=DEMO, label="Demo", agent=AGENT)
+    if first or origins_of_widget(DEMO):  # the address this installation serves may be a new one
+        allow_widget(key=DEMO, label="Demo page", agent=AGENT, origins=own_origins())
+    return agent.name
 
 
 def own_origins() -> list[str]:
