@@ -18,6 +18,7 @@ from voiceapp.adapters.bus_client import request_sync
 from voiceapp.configuration import REPOSITORY, Configuration, load
 
 START_S = 90.0
+_given: set[int] = set()
 
 
 def free_ports(count: int) -> list[int]:
@@ -36,6 +37,7 @@ def free_ports(count: int) -> list[int]:
             except OSError:
                 continue
         found.append(number)
+        _given.add(number)
     return found
 
 
@@ -106,7 +108,7 @@ class RunningProduct:
 def running_product(folder: Path, **settings: str) -> Iterator[RunningProduct]:
     """Started when it says so; stopped, and its log shown, at the end."""
     http, sip = free_ports(2)
-    rtp = free_ports(1)[0] + 20_000
+    rtp = free_ports(16)[0] + 20_000
     ours = {
         "VOICEAPP_DATA": str(folder),
         "VOICEAPP_HTTP": f"127.0.0.1:{http}",
