@@ -31,19 +31,19 @@ def caller_facts(request: Request) -> CallerFacts:
     PAI and RPID are not believed: there is no trusted trunk on this node.
     """
     called = [
-        _user(lambda: request.uri.user),
-        _user(lambda: request.to.uri.user),
-        *(_user(partial(_user_of, hop)) for hop in _hops(request)),
+        _user(lambda: request.uri.number),
+        _user(lambda: request.to.uri.number),
+        *(_user(partial(_number_of, hop)) for hop in _hops(request)),
     ]
     distinct = tuple(dict.fromkeys(number for number in called if number))
     hidden = "id" in (request.headers.first("Privacy") or "").lower().replace(";", " ").split()
-    caller = "" if hidden else _user(lambda: request.from_.uri.user)
+    caller = "" if hidden else _user(lambda: request.from_.uri.number)
     return CallerFacts(distinct, "" if caller == "anonymous" else caller, _variables(request))
 
 
-def _user(read: Callable[[], str | None]) -> str:
+def _user(read: Callable[[], str]) -> str:
     try:
-        return _clean(read() or "")
+        return _clean(read())
     except SipError:
         return ""
 
@@ -53,8 +53,8 @@ def _clean(text: str) -> str:
     return "".join(c for c in text if c.isprintable())[:MAX_VALUE]
 
 
-def _user_of(address: NameAddr) -> str | None:
-    return address.uri.user
+def _number_of(address: NameAddr) -> str:
+    return address.uri.number
 
 
 def _hops(request: Request) -> list[NameAddr]:

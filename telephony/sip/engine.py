@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from hashlib import blake2s
-from typing import Final
 
 from telephony.sip.bodies import find_sdp
 from telephony.sip.core import ACCEPT, ALLOW, Core, EngineSettings
@@ -33,8 +32,6 @@ from telephony.sip.session import OutgoingSession
 from telephony.sip.transaction import Transaction, cancel_key, client_key, server_key
 from telephony.sip.uas_checks import Refusal, refusal_of
 from telephony.sip.uri import parse_uri
-
-EXPECTED_METHODS: Final = ("INVITE", "BYE", "OPTIONS")
 
 
 class SipEngine:

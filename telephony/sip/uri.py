@@ -18,7 +18,7 @@ _HOST: Final = re.compile(r"[A-Za-z0-9._\-]+", re.ASCII)  # underscores: illegal
 _IPV6: Final = re.compile(r"\[[0-9A-Fa-f:.%]+\]", re.ASCII)
 _PORT: Final = re.compile(r"[0-9]{1,5}", re.ASCII)
 _TEL: Final = re.compile(r"\+?[0-9A-Fa-f*#().\-]+", re.ASCII)
-_ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})", re.ASCII)
+_ESCAPES: Final = re.compile(r"(?:%(?!00)[0-9A-Fa-f]{2})+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,12 @@ def write_params(params: Params) -> str:
 
 
 def unescape(text: str) -> str:
-    """Undo %HH, except %00, which would end strings in other programs."""
+    """Undo %HH, which stands for octets of UTF-8, except %00, which would end strings in other programs."""
     if "%" not in text:
         return text
-    return _ESCAPE.sub(lambda m: chr(int(m[1], 16)) if m[1] != "00" else m[0], text)
+    return _ESCAPES.sub(
+        lambda m: bytes.fromhex(m[0].replace("%", "")).decode("utf-8", "surrogateescape"), text
+    )
 
 
 def parse_uri(text: str) -> Uri:

@@ -38,6 +38,18 @@ def test_an_asserted_identity_of_a_stranger_is_not_believed() -> None:
     assert caller_facts(invite(("P-Asserted-Identity", "<sip:ceo@x>"))).caller == "+4930"
 
 
+def test_an_escaped_number_is_asked_for_as_it_is_meant() -> None:
+    assert caller_facts(invite(uri="sip:%64emo@127.0.0.1")).called[0] == "demo"
+
+
+def test_a_name_in_escaped_utf_8_is_read() -> None:
+    assert caller_facts(invite(from_="<sip:m%C3%BCller@x>")).caller == "müller"
+
+
+def test_a_password_in_an_address_is_kept_nowhere() -> None:
+    assert caller_facts(invite(from_="<sip:ann:secret@x>")).caller == "ann"
+
+
 def test_octets_that_are_no_text_are_left_out_of_the_caller() -> None:
     broken = b"<sip:+49\xff30@x>".decode("utf-8", "surrogateescape")
     assert caller_facts(invite(from_=broken)).caller == "+4930"
