@@ -324,19 +324,33 @@ def check_addresses(configuration: Configuration) -> None:
     for i in range(configuration.media_nodes):
         sip = Address(configuration.sip.host, configuration.sip.port + i)
         _check("VOICEAPP_SIP", sip, (socket.SOCK_DGRAM, socket.SOCK_STREAM))
+    ports = configuration.rtp_ports
+    for port in range(ports.first, ports.last + 1):
+        address = Address(configuration.sip.host, port)
+        if not _is_free(address, socket.SOCK_DGRAM):
+            raise StartError(
+                f"UDP port {port} of VOICEAPP_RTP_PORTS={ports} cannot be opened: another program has "
+                f"it. Choose another range, for example VOICEAPP_RTP_PORTS={port + 100}-{port + 163}."
+            )
 
 
 def _check(setting: str, address: Address, kinds: tuple[socket.SocketKind, ...]) -> None:
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     for kind in kinds:
-        with socket.socket(family, kind) as probe:
-            if kind is socket.SOCK_STREAM:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((address.host, address.port))
-            except OSError as error:
-                other = Address(address.host, address.port + 10)
-                raise StartError(
-                    f"{address} cannot be opened ({error.strerror}): another program has it, or it is "
-                    f"not an address of this machine. Choose another one, for example {setting}={other}."
-                ) from error
+        if not _is_free(address, kind):
+            other = Address(address.host, address.port + 10)
+            raise StartError(
+                f"{address} cannot be opened: another program has it, or it is not an address of this "
+                f"machine. Choose another one, for example {setting}={other}."
+            )
+
+
+def _is_free(address: Address, kind: socket.SocketKind) -> bool:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    with socket.socket(family, kind) as probe:
+        if kind is socket.SOCK_STREAM:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address.host, address.port))
+        except OSError:
+            return False
+    return True

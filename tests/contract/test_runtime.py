@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -117,6 +118,22 @@ def test_one_data_folder_has_one_supervisor(configuration: Configuration) -> Non
         only_one(configuration),
     ):
         pass
+
+
+def test_a_taken_rtp_port_is_named(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+        taken = load(
+            {
+                "VOICEAPP_DATA": str(tmp_path),
+                "VOICEAPP_HTTP": "127.0.0.1:0",
+                "VOICEAPP_SIP": "127.0.0.1:0",
+                "VOICEAPP_RTP_PORTS": f"{port}-{port}",
+            }
+        )
+        with pytest.raises(StartError, match=f"UDP port {port}"):
+            check_addresses(taken)
 
 
 async def test_it_can_be_stopped_before_all_are_ready(configuration: Configuration) -> None:
