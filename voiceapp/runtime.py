@@ -178,6 +178,9 @@ class Supervisor:
                     if one.process is not None:
                         await one.process.wait()
         self._kill_leftovers()
+        for one in self._running:
+            if one.process is not None:
+                await one.process.wait()
 
     def _kill_leftovers(self) -> None:
         for one in self._running:
