@@ -4,15 +4,14 @@ SpeechError                      retry  what happens to the turn
 ├── EngineMissingError           no     the engine is not installed or not configured; found at start
 ├── NoCapacityError              later  every decoder is taken; the call goes on with keys and recorded prompts
 ├── SttFailedError               safe   the turn's words are lost: the agent asks again
-├── TtsFailedError               safe   the sentence is not spoken: second engine or recorded prompt
+├── TtsFailedError               safe   the sentence is not spoken; the answer goes on after it
 ├── GrammarError                 no     the expected answers cannot be recognised; blocks publishing of the flow
 │   └── UnknownWordError         no     a word has no pronunciation; names word and step
 ├── ModelFailedError             safe   the model's endpoint is down, overloaded or talks nonsense
 │   ├── ModelRefusedError        no     the key or the request is refused (401, 403, 400, 404)
 │   ├── ModelBusyError           later  429: too many requests, or quota used up
 │   └── ModelReplyError          safe   the reply broke off, was no JSON, or broke the wire format
-├── StageTimeoutError            safe   an engine did not answer within its stage's deadline
-└── CircuitOpenError             later  the engine failed just now and is not asked again yet
+└── StageTimeoutError            safe   an engine did not answer within its stage's deadline
 
 The call is up when one of these is raised, so none has a SIP status. `reason` goes into the log of
 the call and is stable; `user_message` may be shown to an operator; `retry` is `no`, `safe` or `later`.
@@ -126,11 +125,3 @@ class StageTimeoutError(SpeechError):
         self.stage = stage
         self.seconds = seconds
         super().__init__(f"{stage} gave nothing for {seconds:g} s")
-
-
-class CircuitOpenError(SpeechError):
-    """The engine failed repeatedly and is left alone for a while."""
-
-    reason = "circuit_open"
-    user_message = "This speech engine failed repeatedly and is being left alone for a while."
-    retry = "later"

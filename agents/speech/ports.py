@@ -1,7 +1,7 @@
 """Ports of speech and language: what the agent worker needs of any recogniser, voice or model.
 
 Audio is `bytes`: int16 little-endian mono, 20 ms per frame, at the rate named when opening. No port
-reads a clock or sleeps; deadlines are put around them by `agents.speech.fallback`. Every late result
+reads a clock of its own: a stage's deadline is the adapter's or its user's. Every late result
 carries the turn or generation it belongs to, so that one of a cancelled turn is recognised and dropped.
 Errors: the tree of `agents.speech.errors`.
 """

@@ -239,11 +239,3 @@ class CallAudio(Protocol):
 
     def route(self, routes: Sequence[Route], *, flush_agent: bool) -> None:
         """Replaces all edges of the call in one sub-tick."""
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Configuration of a node: immutable, replaced whole. Schema: telephony.dialplan."""
-
-    revision: int
-    body: Mapping[str, Any]

@@ -15,7 +15,6 @@ from agents.speech.errors import (
     ModelReplyError,
     StageTimeoutError,
 )
-from agents.speech.fallback import CircuitBreaker, FallbackModel
 from agents.speech.ports import Done, Message, TextDelta, ToolIntent, ToolSpec
 from tests.fakes.openai_server import END, HANG, fake_openai, finish, text, tool, usage
 
@@ -221,23 +220,3 @@ async def test_errors_name_no_text_of_the_vendor_and_no_key():
 
     assert "Canary" not in str(caught.value)
     assert "k-1" not in repr(ModelEndpoint("u", "m", "k-1"))
-
-
-async def test_a_second_model_answers_when_the_first_is_down_and_the_circuit_opens():
-    async with fake_openai(status=500) as broken:
-        first = adapter(broken.url)
-        breaker = CircuitBreaker(failures=2)
-        model = FallbackModel(first, EchoModel(), breaker)
-        replies = [await all_of(model) for _ in range(4)]
-        await model.close()
-
-    assert all(reply[-1] == Done("stop", None, 2) for reply in replies)
-    assert len(broken.requests) == 2
-
-
-async def test_a_reply_that_broke_off_is_not_begun_again_by_the_second_model():
-    async with fake_openai(script=[text("half")]) as broken:
-        model = FallbackModel(adapter(broken.url), EchoModel())
-        with pytest.raises(ModelReplyError):
-            await all_of(model)
-        await model.close()

@@ -15,7 +15,6 @@ from agents.providers.flite import VOICES, flite_voice
 from agents.providers.process_voice import ProcessVoice
 from agents.providers.scripted import ToneVoice
 from agents.speech.errors import EngineMissingError, TtsFailedError
-from agents.speech.fallback import CircuitBreaker, FallbackVoice
 from agents.speech.ports import Generation
 
 SENTENCE = "We are open from nine to five on weekdays."
@@ -222,19 +221,3 @@ async def test_two_calls_speak_at_once_through_two_processes():
     await voice.close()
 
     assert all(task.result() for task in tasks)
-
-
-async def test_a_second_voice_speaks_when_the_first_hangs_and_the_circuit_opens():
-    first = ProcessVoice("agents.providers.flite_child", stall_seconds=5)
-    second = ToneVoice()
-    voice = FallbackVoice(first, second, CircuitBreaker(failures=1), seconds=0.1)
-    await voice.start()
-    os.kill(first.pids[0], signal.SIGSTOP)
-    loop = asyncio.get_running_loop()
-
-    assert await spoken(voice, number=1)
-    began = loop.time()
-    assert await spoken(voice, number=2)
-
-    assert loop.time() - began < 0.1
-    await voice.close()

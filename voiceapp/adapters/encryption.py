@@ -1,8 +1,8 @@
 """Encryption at rest of speech and personal data: AES-256-GCM under a key of this installation.
 
 A box is `key id (8 bytes) | nonce (12) | ciphertext and tag`. The context (which record it belongs to) is
-authenticated, so that a body cannot be moved to another record. Keys that were rotated out stay beside the current
-one as `<name>.<key id>.key` and still open what they closed.
+authenticated, so that a body cannot be moved to another record. A key that is renamed to `<name>.<anything>.key`
+closes nothing any more and still opens what it closed; the next start makes a new one.
 """
 
 from __future__ import annotations
@@ -61,13 +61,6 @@ class Keyring:
             return cipher.decrypt(body[:NONCE_BYTES], body[NONCE_BYTES:], context.encode())
         except (InvalidTag, ValueError) as error:
             raise UnreadableBodyError("the body was altered") from error
-
-
-def rotate(path: Path) -> Keyring:
-    """A new current key; what older keys closed stays readable. Processes use it from their next start."""
-    current = keep_secret(path, lambda: AESGCM.generate_key(KEY_BITS))
-    path.rename(path.with_name(f"{path.stem}.{key_id(current).hex()}{path.suffix}"))
-    return Keyring.load(path)
 
 
 def key_id(key: bytes) -> bytes:

@@ -157,13 +157,6 @@ class SpoolFile:
             )
         return done.rowcount
 
-    def last_position(self) -> int:
-        """The highest position ever given out; 0 in a new spool."""
-        row = self._connection.execute(
-            "SELECT seq FROM sqlite_sequence WHERE name = 'event'"
-        ).fetchone()
-        return int(row[0]) if row else 0
-
     # -------------------------------------------------------------------------------------------- rows
 
     def _shippable(self, rows: Sequence[Row]) -> Iterator[SpoolRow]:
