@@ -16,8 +16,8 @@ Samples = npt.NDArray[np.int16]
 
 # 24 taps hold 0.75 ms at 16 kHz on either side; soxr in streaming mode would hold 20-170 ms.
 HALF_TAPS: Final = 12
-# Flite's and espeak's pauses are digital silence give or take a few units; soft fricatives begin near 100.
-SILENCE_LEVEL: Final = 60
+# Flite leads with noise whose peaks reach 93 (slt and rms, 44 sentences each); the breath of an "h" passes 128 within 10 ms.
+SILENCE_LEVEL: Final = 128
 
 
 @cache

@@ -74,6 +74,16 @@ def test_silence_around_the_words_is_cut_and_pauses_inside_stay():
     assert len(out) == pytest.approx(800 + 1_600 + 800 + 80 + 240, abs=4)
 
 
+def test_noise_that_a_voice_leads_with_is_cut_and_a_soft_first_sound_is_not():
+    random = np.random.default_rng(1)
+    noise = np.clip(random.normal(0, 25, 3_200), -95, 95).astype(np.int16)
+    breath = random.normal(0, 200, 640).astype(np.int16)
+    trimmer = SilenceTrimmer(16_000)
+    parts = [trimmer.push(part) for part in (noise, breath, sine(300, 16_000, 0.1))]
+
+    assert len(np.concatenate(parts)) == pytest.approx(160 + 640 + 1_600, abs=40)
+
+
 def test_silence_alone_gives_nothing():
     cutter = SpeechCutter(16_000, 8_000)
 
