@@ -238,7 +238,7 @@ def _log_file(folder: Path, name: str) -> Iterator[TextIO]:
 
 
 def programs(configuration: Configuration) -> tuple[Program, ...]:
-    """Media nodes, workers, web, shipper."""
+    """Media nodes, workers, web, shipper, and with a broker a Celery worker."""
     nodes = [f"node{i}" for i in range(1, configuration.media_nodes + 1)]
     bus = BusClient(configuration.run, nodes)
     python = sys.executable
@@ -269,13 +269,21 @@ def programs(configuration: Configuration) -> tuple[Program, ...]:
         Program(
             "web",
             (
-                *(python, "-m", "daphne", "--no-server-name"),
+                # The access log would hold addresses of callers and of calls.
+                *(python, "-m", "daphne", "--no-server-name", "--access-log", os.devnull),
                 *("-b", http.host, "-p", str(http.port), "voiceapp.asgi:application"),
             ),
             _bound(_accepts_tcp, http),
         ),
         Program("shipper", (python, "manage.py", "shipper"), _bound(_always, None)),
+        *([_celery(python)] if configuration.redis_url else []),
     )
+
+
+def _celery(python: str) -> Program:
+    worker = ("-A", "voiceapp.celery:application", "worker", "--concurrency", "1")
+    argv = (python, "-m", "celery", *worker, "--loglevel", "WARNING")
+    return Program("celery", argv, _bound(_always, None))
 
 
 def _bound(ask: Callable[[Any], Awaitable[bool]], argument: Any) -> Ready:

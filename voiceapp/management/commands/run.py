@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import signal
 from typing import Any
 
@@ -45,6 +46,8 @@ class Command(BaseCommand):
 
     def _prepare_data(self, configuration: Configuration) -> None:
         """Secrets, tables, the demo and the first login; each is harmless when it is there already."""
+        # No node is up yet to be told: that is no news to whoever starts it.
+        logging.getLogger("agents.services.snapshot").setLevel(logging.WARNING)
         keep_session_key(configuration)
         Keyring.load(configuration.data_key)
         call_command("migrate", interactive=False, verbosity=0)
