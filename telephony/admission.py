@@ -14,12 +14,11 @@ FULL_RETRY_S: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What the node carries and can carry. `media`: the plane's thread lives."""
+    """What the node carries and can carry."""
 
     calls: int
     max_calls: int
     draining: bool = False
-    media: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +34,6 @@ def admit(load: Load) -> Refusal | None:
     """None: the call may be taken."""
     if load.draining:
         return Refusal("draining", DRAIN_RETRY_S)
-    if not load.media:
-        return Refusal("media_down", FULL_RETRY_S)
     if load.calls >= load.max_calls:
         return Refusal("full", FULL_RETRY_S)
     return None

@@ -51,6 +51,7 @@ log = logging.getLogger(__name__)
 
 SWITCH_INTERVAL_S: Final = 0.0005
 HEALTH_S: Final = 5.0
+MEDIA_WATCH_S: Final = 0.5
 STOP_S: Final = 3.0
 _RTP_PORTS: Final = 16
 _SPARE: Final = 16
@@ -235,6 +236,7 @@ class MediaNode:
         await self._sip.start()
         await self._parts.bus.start()
         self._publish_health()
+        self._watch_media()
         gc.collect()
         gc.freeze()
 
@@ -316,6 +318,14 @@ class MediaNode:
     def _publish_health(self) -> None:
         self._parts.bus.publish("node", {"node": self._node, "health": self.health()})
         self._timers.set("health", HEALTH_S, self._publish_health)
+
+    def _watch_media(self) -> None:
+        """Without its media thread a node is silent: its calls are ended in words, and the supervisor starts another."""
+        if self._plane.alive:
+            self._timers.set("media", MEDIA_WATCH_S, self._watch_media)
+        else:
+            log.error("media_lost", extra={"node": self._node, "calls": len(self._registry)})
+            self.stop()
 
 
 def _multiple_of_4(number: int) -> int:

@@ -14,6 +14,7 @@ import pytest
 from telephony.call.errors import RequestError
 from telephony.call.events import FloorTaken, LegConnected, LegLost
 from telephony.call.timers import LoopScheduler
+from telephony.media.engine import Engine
 from telephony.media.opus import OpusCodec
 from telephony.rtp.packet import RtpPacket, build_packet, parse_packet
 from telephony.webrtc.peer import PeerSettings, PeerState, WebRtcPeer
@@ -258,3 +259,13 @@ async def test_calls_that_a_killed_node_left_are_ended_by_the_next(tmp_path: Pat
 
     assert events[-1]["kind"] == "CallEnded"
     assert events[-1]["event"]["cause"] == "node_died"
+
+
+async def test_a_node_whose_media_thread_died_ends_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_node(tmp_path) as running:
+        monkeypatch.setattr(Engine, "step", lambda self, now: 1 / 0)
+
+        async with asyncio.timeout(3.0):
+            await running.ended.wait()

@@ -64,6 +64,7 @@ class RunningNode:
     node: MediaNode
     agents: list[ToneAgent] = field(default_factory=list)
     ears: Ears = field(default_factory=Ears)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def bus(self) -> BusClient:
@@ -116,6 +117,7 @@ async def running_node(
     node = MediaNode(configuration, "node1", 0, parts)
     running = RunningNode(configuration, node, agents, ears)
     serving = asyncio.get_running_loop().create_task(node.serve())
+    serving.add_done_callback(lambda _: running.ended.set())
     try:
         await node.ready.wait()
         yield running

@@ -14,7 +14,6 @@ def test_a_node_with_room_takes_the_call() -> None:
     [
         (Load(calls=200, max_calls=200), "full"),
         (Load(calls=0, max_calls=200, draining=True), "draining"),
-        (Load(calls=0, max_calls=200, media=False), "media_down"),
     ],
 )
 def test_a_node_without_room_says_when_to_come_back(load: Load, reason: str) -> None:
