@@ -2,7 +2,13 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
+from telephony.call.ids import CallId
+from telephony.call.ports import Handler
+from telephony.call.serial import row
+from telephony.call.state import CallState
+from telephony.gateway.requests import NodeRequests
 from voiceapp.configuration import VARIABLES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -47,3 +53,35 @@ def test_every_setting_is_in_the_table_with_its_default() -> None:
         assert f"| `{variable.name}` | `{variable.default}` |" in text or (
             not variable.default and f"| `{variable.name}` |" in text
         ), f"{variable.name} is missing or has another default in docs/configuration.md"
+
+
+class _Names:
+    """A bus that keeps the names of what it is to answer."""
+
+    def __init__(self) -> None:
+        self.served: list[str] = []
+
+    def serve(self, name: str, handler: Handler) -> None:
+        self.served.append(name)
+
+
+def test_the_requests_of_a_node_are_those_of_the_document() -> None:
+    bus: Any = _Names()
+    nothing: Any = None
+    NodeRequests(bus, nothing, nothing, nothing, nothing, nothing).bind()
+
+    table = re.findall(r"^\| `([a-z]+\.[a-z]+)` \|", wire(), re.MULTILINE)
+
+    assert table == bus.served
+
+
+def test_the_row_of_a_call_has_the_fields_of_the_document() -> None:
+    (listed,) = re.findall(r"A `row` is what a list shows of a call: `([^`]+)`", wire())
+
+    fields = listed.replace("{role, text} ", "").split()
+
+    assert fields == list(row(CallState(id=CallId("c1")), "node1"))
+
+
+def wire() -> str:
+    return (REPOSITORY / "docs/wire.md").read_text()
