@@ -6,7 +6,8 @@
     1. `on_media`       an ear opens a turn; over the agent's voice `Interruption` gathers evidence
     2. `partial_heard`  partial words: completeness moves the turn's end, content confirms an interruption
     3. `begin_ahead`    120 ms of silence: the answer to the partial is begun, unheard and without effect
-    4. `Hearing`        the end of the turn, by `Endpointer`: the recogniser is asked for its final words
+    4. `Hearing`        the end of the turn, by `Endpointer`: the recogniser is asked for its final words;
+                        a caller who goes on before the answer is heard has the turn again (`Reopening`)
     5. `turn_heard`     final words are logged; an answer begun for the same words is kept, else asked anew
     6. `Reply`          each proposal passes the `Governor`; allowed sentences go to the voice (`Say`)
     7. `Voice`          speech comes back and is queued for playout, once the answer is committed
@@ -44,6 +45,7 @@ from agents.exchange.hearing import Hearing
 from agents.exchange.interruption import Interruption
 from agents.exchange.keys import Keys
 from agents.exchange.prepared import PreparedLines
+from agents.exchange.reopening import Reopening
 from agents.exchange.reply import Reply
 from agents.exchange.timing import Timing
 from agents.exchange.voice import Voice
@@ -51,7 +53,6 @@ from agents.turn.barge_in import Words
 from agents.turn.endpointing import Completeness
 from telephony.call.events import (
     AgentAttached,
-    BargedIn,
     CallEnded,
     CallHeld,
     CallResumed,
@@ -79,7 +80,7 @@ from telephony.call.state import CallState, Phase
 
 YES_ANSWERS: Final = ("yes_no", "intents")
 UNSURE_BELOW: Final = 0.25
-"""Confidence below which words over the agent's voice do not interrupt it."""
+"""Confidence below which words do not interrupt the agent, and an answer to them has to know of it."""
 
 
 def participant_factory(brain: Brain, lines: PreparedLines | None = None) -> ParticipantFactory:
@@ -115,6 +116,7 @@ class AgentPipeline:
         self._voice = Voice(call, media, self._agent_quiet)
         self._reply = Reply(call, media, self._flow, self._voice, lines, send)
         self._hearing = Hearing(call, media, self, send)
+        self._reopening = Reopening(call, self._voice, self._reply)
         self._interruption = Interruption(call, media, self._voice, send, self._barged_in)
         self._keys = Keys(call, self._keys_pressed)
 
@@ -191,32 +193,33 @@ class AgentPipeline:
 
     def on_media(self, fact: MediaFact) -> None:
         match fact:
-            case SpeechBegan(leg=leg, at_s=at_s, ducked=ducked):
-                self._speech_began(leg, at_s, ducked=ducked)
+            case SpeechBegan():
+                self._speech_began(fact)
             case SpeechPaused(leg=leg, last_voiced_s=last_voiced_s):
-                self._speech_paused(leg, last_voiced_s)
+                if leg == CALLER:
+                    self._interruption.paused()
+                self._hearing.paused(leg, last_voiced_s)
             case PlayoutMoved():
                 self._voice.moved(fact)
                 self._first_sample_left()
-            case DigitPressed(leg=leg, digit=digit) if leg == CALLER and self._may_speak:
-                self._key_pressed(digit)
-            case DigitPressed():
-                pass
+            case DigitPressed(leg=leg, digit=digit):
+                if leg == CALLER and self._may_speak:
+                    self._key_pressed(digit)
 
-    def _speech_began(self, leg: LegId, at_s: float, *, ducked: bool) -> None:
+    def _speech_began(self, fact: SpeechBegan) -> None:
+        leg = fact.leg
         over_agent = leg == CALLER and self._voice.sounding and self._hearing.ear(leg) is not None
         if leg == CALLER:
             self._call.set_timer("silence", None, self._silent)
-            if over_agent:
-                self._interruption.began(at_s, ducked=ducked)
+            said = self._reopening.take_back() if self._may_speak else None
+            if said is not None:
+                over_agent = False
+                self._hearing.reopen(said)
+            elif over_agent:
+                self._interruption.began(fact)
             else:
                 self._reply.drop_begun()  # the turn goes on: that was for half of it
-        self._hearing.began(leg, at_s, over_agent=over_agent)
-
-    def _speech_paused(self, leg: LegId, last_voiced_s: float) -> None:
-        if leg == CALLER and self._interruption.pending:
-            self._interruption.paused()
-        self._hearing.paused(leg, last_voiced_s)
+        self._hearing.began(leg, fact.at_s, over_agent=over_agent)
 
     # ---------------------------------------------------------------- 2. partial words, 3. work begun ahead
 
@@ -230,8 +233,8 @@ class AgentPipeline:
         body = {"leg": ear.leg, "role": ear.role, "turn": self._reply.turn + 1, "text": ear.partial}
         self._call.publish("partial", body)
         if ear.leg == CALLER and self._interruption.pending:
-            words = tokens(ear.partial)
-            self._interruption.partial(words, answer_expected=self._step.expect.kind in YES_ANSWERS)
+            yes_answers = self._step.expect.kind in YES_ANSWERS
+            self._interruption.partial(tokens(ear.partial), answer_expected=yes_answers)
 
     def begin_ahead(self, ear: Ear, *, now: bool) -> bool:
         begun = self._reply.begun
@@ -265,12 +268,14 @@ class AgentPipeline:
     def _answer_turn(self, heard: Heard) -> None:
         self._reply.turn = self._next_turn()
         self._reply.silences = 0
-        if heard.text:
+        if heard.own:
             self._call.report(heard.segment(self._reply.turn))
         now_s = self._call.now_s()
         self._timing = Timing(self._reply.turn, heard.end_s, self._hearing.turn_over_s, now_s)
         begun = self._reply.begun
-        if begun is not None and tokens(begun.text) == tokens(heard.text):
+        self._reopening.turn_over(heard.text)
+        same = begun is not None and tokens(begun.text) == tokens(heard.text)
+        if same and heard.confidence >= UNSURE_BELOW:
             self._reply.commit()
             self._hearing.expect_anew()
         else:
@@ -283,9 +288,8 @@ class AgentPipeline:
         """Speech over the agent's voice that was not confirmed while it lasted: its words decide."""
         if not heard.text or self._voice.protected:
             return bool(heard.text)
-        kind = self._interruption.kind_of(
-            tokens(heard.text), answer_expected=self._step.expect.kind in YES_ANSWERS
-        )
+        words, answer_expected = tokens(heard.text), self._step.expect.kind in YES_ANSWERS
+        kind = self._interruption.kind_of(words, answer_expected=answer_expected)
         if kind is not Words.CONTENT or heard.confidence < UNSURE_BELOW:
             return False
         self._barged_in()
@@ -293,15 +297,10 @@ class AgentPipeline:
 
     def _barged_in(self) -> None:
         """The caller means it: silence now, and the turn is theirs."""
-        utterance, now_s = self._voice.current, self._call.now_s()
-        onset_s = self._interruption.onset_s
+        utterance = self._voice.current
         self._stop_speaking()
-        self._hearing.agent_stopped_s = now_s
-        if utterance is not None:
-            stop_ms = round((now_s - onset_s) * 1000, 1)
-            self._call.report(
-                BargedIn(utterance=utterance, at_s=onset_s, duck_ms=None, stop_ms=stop_ms)
-            )
+        self._hearing.agent_stopped_s = self._call.now_s()
+        self._interruption.cut(utterance)
 
     # --------------------------------------------------------------------------------------------------- keys, silence
 

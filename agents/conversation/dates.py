@@ -37,6 +37,7 @@ _POLITE: Final = frozenset(
 )
 _RELATIVE: Final = (
     (("day", "after", "tomorrow"), 2), (("tomorrow",), 1), (("today",), 0), (("tonight",), 0),
+    (("yesterday",), -1),
 )  # fmt: skip
 
 

@@ -19,7 +19,7 @@
    "listens": ["cancel"],            intents of this step beside those that are heard everywhere
    "clears": ["day", "time"],        slots forgotten on entering
    "reprompts": ["Sorry, which day?"],        in turn, when nothing fitting was understood
-   "unfit": ["We are closed then."], when the answer is understood but outside `expect`'s limits
+   "unfit": ["Which other day?"],    asked after a value outside `expect`'s limits was refused; the reason goes before
    "ending": ""                      after `say`: "" go on, "end" hang up, "person" ask for a person
  }],
  "intents": [{
@@ -29,7 +29,7 @@
    "next": "", "ending": ""          as in a step; "repeat" says the last question again, "help" what can be asked
  }],
  "wording": {"not_understood": [...], ...},   sentences of the house, see `agents.conversation.wording`; all optional
- "limits": {"turns": 120, "minutes": 30, "misunderstandings": 3, "silence_s": 8, "silences": 3}
+ "limits": {"turns": 120, "minutes": 29, "misunderstandings": 3, "silence_s": 8, "silences": 3}
 }
 ```
 `expect`: `{"kind": "nothing"}` asks nothing · `{"kind": "intents"}` any intent, and any slot of the flow ·
@@ -127,7 +127,7 @@ class Limits:
     """Where a call ends by itself, politely."""
 
     turns: int = 120
-    minutes: float = 30.0
+    minutes: float = 29.0
     misunderstandings: int = 3
     silence_s: float = 8.0
     silences: int = 3

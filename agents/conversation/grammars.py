@@ -18,7 +18,11 @@ _OBJECT: Final = (
     "make | have | get | know | hear | the | a | an | your | about | speak to | talk to | make a"
     " | make an | have a | have an | get a | get an | book | book a | book an"
 )
-_CORRECTION: Final = "no | no make it | actually | make it | i mean | yes | how about"
+_CORRECTION: Final = (
+    "no | no make it | actually | make it | i mean | yes | how about | what about | can we make it"
+    " | can you make it | let's say | let us say"
+)
+_NAMED: Final = "my name is | this is | the name is"
 
 
 def grammar_of(flow: Flow, step_name: str) -> Grammar:
@@ -69,8 +73,8 @@ def _moments(flow: Flow, step: Step) -> Iterator[Part]:
     kinds = {each.expect.kind for each in flow.slot_steps().values()}
     asked = step.expect.kind
     open_question = asked in ("intents", "yes_no")
-    day = "date" in kinds and (open_question or asked in ("date", "time"))
-    time = "time" in kinds and (open_question or asked in ("date", "time"))
+    day = "date" in kinds and (open_question or asked in ("date", "time", "name"))
+    time = "time" in kinds and (open_question or asked in ("date", "time", "name"))
     if not (day or time):
         return
     days = f"({_dates().alternatives})" if day else ""
@@ -84,14 +88,19 @@ def _moments(flow: Flow, step: Step) -> Iterator[Part]:
         wish = grammar.phrases(leading, step.name).alternatives
         lead = f"[{_CARRIER}] [{_OBJECT}] ({wish}) [an appointment | a visit] [for | on]"
     names = " | ".join(map(grammar.plain, flow.names))
-    whom = f"[for ({names})]" if names and "name" in kinds else ""
-    yield Part(f"[{lead}] ({moment}) {whom}", step.name)
+    named = bool(names) and "name" in kinds
+    whom = f"[for ({names})]" if named and asked != "name" else ""
+    # Where a name is asked for, a bare number is a telephone number; a moment has to be led in.
+    lead = f"({lead})" if asked == "name" else f"[{lead}]"
+    yield Part(f"{lead} ({moment}) {whom} [then]", step.name)
+    if named and asked in ("date", "time"):
+        yield Part(f"({_NAMED}) ({names})", step.name, greeted=False)
 
 
 def _dates() -> Part:
     named = " | ".join(WEEKDAYS)
     return Part(
-        f"[on | this | next] ({named}) | today | tomorrow | the day after tomorrow"
+        f"[on | this | next] ({named}) | today | tomorrow | yesterday | the day after tomorrow"
         " | in (a | one | two) (week | weeks)"
     )
 

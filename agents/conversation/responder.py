@@ -10,9 +10,27 @@ from typing import Final
 from agents.conversation.context import Situation
 from agents.conversation.flow import Expect, Flow, Intent, Step
 from agents.conversation.rendering import Renderer
-from agents.conversation.understanding import Understanding, understand, understand_keys
+from agents.conversation.spoken import spoken_refusal
+from agents.conversation.understanding import (
+    Refused,
+    Understanding,
+    Why,
+    understand,
+    understand_keys,
+)
 
 LONGEST_QUOTE_WORDS: Final = 10
+GARBLED_BELOW: Final = 0.03
+"""Confidence below which the words are something else altogether."""
+UNSURE_BELOW: Final = 0.25
+"""Confidence below which a question is not left for a wish that answers nothing."""
+_REASONS: Final = {
+    Why.CLOSED: "closed_day",
+    Why.PAST: "past_day",
+    Why.FAR: "far_day",
+    Why.HOURS: "outside_hours",
+    Why.DIGITS: "wrong_digits",
+}
 _MOST_STEPS: Final = 50
 _YES_NO: Final = Step("", expect=Expect("yes_no"))
 _OPEN: Final = Step("", expect=Expect("intents"))
@@ -75,9 +93,17 @@ class _Answer:
             offered = self._after_offer(found)
             if offered is not None:
                 return offered
-        return self._meant(found)
+        return self._not_understood() if self._doubtful(found) else self._meant(found)
+
+    def _doubtful(self, found: Understanding) -> bool:
+        """A grammar finds something expected in anything: what it is not sure of is asked again."""
+        asks = self._step.expect.kind != "intents"
+        beside = asks and found.intent is not None and not (found.values or found.answer)
+        return self._at.confidence < (UNSURE_BELOW if beside else GARBLED_BELOW)
 
     def _meant(self, found: Understanding) -> Reply:
+        if found.refused:
+            return self._refuse(found)
         if found.intent and not found.answer:
             return self._intent(found.intent, found.values)
         corrects = self._corrects(found)
@@ -86,10 +112,39 @@ class _Answer:
             return self._enter(self._step.answers.get(found.answer) or self._step.next)
         if found.values:
             return self._other_values(found.values)
-        if found.unfit:
-            unfit = self._pick(self._step.unfit) or self._word("not_understood")
-            return self._done([unfit, *self._question()])
         return self._not_understood()
+
+    def _refuse(self, found: Understanding) -> Reply:
+        """Says what cannot be, keeps the rest, and asks for another value where that is the question."""
+        self._fill(found.values)
+        asked, slots = self._step, frozenset(each.slot for each in found.refused)
+        said = [self._reason(each) for each in found.refused]
+        if found.answer and asked.expect.kind != "yes_no":
+            target = asked.answers.get(found.answer) or asked.next
+        elif asked.expect.kind == "intents":
+            target = found.intent.next if found.intent else ""
+            target = target or self._step_towards(found.refused[0].slot)
+        else:
+            target = ""
+        kept = [name for name in sorted(slots) if self._slots.get(name)]
+        if kept and asked.expect.kind != "yes_no":  # a confirmation says what is noted anyway
+            heard = self._spoken(kept)
+            said.append(self._renderer().text(self._pick(self._flow.wording.kept), heard=heard))
+        if target:
+            return self._enter(target, said, refused=slots)
+        question = self._other(asked) if asked.slot in slots else self._question()
+        return self._done([*said, *question], step=asked.name)
+
+    def _reason(self, refused: Refused) -> str:
+        sentences = getattr(self._flow.wording, _REASONS[refused.why])
+        expect = self._flow.slot_steps()[refused.slot].expect
+        heard = spoken_refusal(refused.why.value, refused.value, expect, self._today)
+        return self._renderer().text(self._pick(sentences), heard=heard)
+
+    def _other(self, step: Step) -> list[str]:
+        """The question for another value than the one that was refused."""
+        another = self._pick(step.unfit)
+        return [self._renderer().text(another)] if another else self._question()
 
     def _corrects(self, found: Understanding) -> bool:
         """Whether it is like "no, Friday": to a confirmation, new values are a correction, not an answer."""
@@ -113,9 +168,9 @@ class _Answer:
         return self._done([lead, *self._question()], step=self._step.name)
 
     def _not_understood(self) -> Reply:
-        times = self._at.misunderstood + 1
-        if times >= self._flow.limits.misunderstandings:
-            return self._done([self._word("offer_person", times)], misunderstood=True)
+        times, limit = self._at.misunderstood + 1, self._flow.limits.misunderstandings
+        if times >= limit:
+            return self._done([self._word("offer_person", times - limit)], misunderstood=True)
         again = self._pick(self._step.reprompts, times - 1)
         rest = [self._renderer().text(again)] if again else self._question()
         lead = [] if again else [self._word("not_understood", times - 1)]
@@ -144,14 +199,31 @@ class _Answer:
             case "end":
                 return self._done(said or [self._word("limit_goodbye")], ending="end")
             case "repeat":
-                return self._done([*said, *self._whole()])
+                return self._done([*said, *(self._said_last() or self._whole())])
             case "help":
                 return self._done([*(said or [self._word("help")]), *self._question()])
             case "":
                 pass
         if intent.next:
             return self._enter(intent.next, said)
-        return self._done([*said, *self._question()], step=self._step.name)
+        return self._done([*said, *self._onwards(said)], step=self._step.name)
+
+    def _onwards(self, said: Sequence[str]) -> list[str]:
+        """The question again after something in between; an open one in other words."""
+        if said and said[-1].endswith("?"):
+            return []
+        open_question = self._step.expect.kind == "intents"
+        return [self._word("anything_else")] if open_question else self._question()
+
+    def _said_last(self) -> list[str]:
+        """The agent's sentences before the caller asked for them again; none if they were cut off."""
+        found: list[str] = []
+        for part in reversed(self._at.history):
+            if part.speaker == "agent" and not part.interrupted:
+                found.insert(0, part.text)
+            elif found or part.speaker != "caller":
+                break
+        return [text for text in found if text not in self._flow.must_say]
 
     def _person(self, said: Sequence[str] = ()) -> Reply:
         if self._at.person_requested:
@@ -175,6 +247,8 @@ class _Answer:
     def _silence(self) -> Reply:
         if self._at.silences >= self._flow.limits.silences:
             return self._done([self._word("silence_goodbye")], ending="end")
+        if self._at.person_requested:
+            return self._done([self._word("person_awaited", self._at.silences - 1)])
         asked = self._question() if self._at.silences == 1 else []
         return self._done([self._word("silence", self._at.silences - 1), *asked])
 
@@ -223,7 +297,9 @@ class _Answer:
 
     # ------------------------------------------------------------------------------------------------------ the pieces
 
-    def _enter(self, name: str, said: Sequence[str] = ()) -> Reply:
+    def _enter(
+        self, name: str, said: Sequence[str] = (), refused: frozenset[str] = frozenset()
+    ) -> Reply:
         """Goes on to the first step from `name` that has something to ask, saying what is on the way."""
         sentences = list(said)
         step = self._flow.steps.get(name)
@@ -233,6 +309,10 @@ class _Answer:
             for slot in step.clears:
                 self._forget(slot)
             known = self._slots.get(step.slot, "") if step.slot else ""
+            if step.slot in refused and not known:
+                self._step = step
+                sentences += self._other(step)
+                break
             if step.expect.kind == "nothing" or not known:
                 sentences += [self._renderer().text(sentence) for sentence in step.say]
                 if step.expect.kind != "nothing" or step.ending:

@@ -8,6 +8,7 @@ from datetime import date
 
 from agents.conversation.flow import Flow, Step, sentences_of
 from agents.conversation.rendering import Renderer
+from agents.conversation.spoken import spoken_limits
 from agents.conversation.wording import FILLED, Wording
 from agents.governance.policy import Policy
 
@@ -18,6 +19,7 @@ def policy_of(
     """What an answer may do in this step. `slots`: as they will be; `heard`: the caller's own words."""
     renderer = Renderer(flow, slots, today)
     spoken = [renderer.slot(name) for name in slots]
+    spoken += [spoken_limits(asking.expect) for asking in flow.slot_steps().values()]
     return Policy(
         steps=reachable(flow, flow.steps.get(step), slots),
         slots=frozenset(flow.slot_steps()),

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from agents.conversation.dates import MONTHS, ORDINALS, WEEKDAYS
+from agents.conversation.flow import Expect
 from agents.conversation.words import TEENS, TENS, UNITS
 
 _NUMBERS: Final = {
@@ -27,6 +28,39 @@ def spoken(kind: str, value: str, today: date) -> str:
     return spoken_digits(value) if value.isdigit() else value
 
 
+def spoken_refusal(why: str, value: str, expect: Expect, today: date) -> str:
+    """What to say of a value outside the limits: the day, or the limits themselves.
+
+    `why`: closed, past, far, hours or digits, as in `understanding.Why`.
+    """
+    match why:
+        case "closed":
+            return f"{WEEKDAYS[date.fromisoformat(value).weekday()].capitalize()}s"
+        case "past":
+            return spoken("date", value, today)
+        case "hours" | "far" | "digits":
+            return spoken_limits(expect)
+        case _:
+            return value
+
+
+def spoken_limits(expect: Expect) -> str:
+    """The limits of an answer: `nine o'clock in the morning until half past four in the afternoon`."""
+    match expect.kind:
+        case "time":
+            return f"{spoken_time(expect.earliest)} until {spoken_time(expect.latest)}"
+        case "date":
+            weeks = expect.within_days // 7
+            days = f"{number_words(min(expect.within_days, 6))} days"
+            return f"up to {number_words(min(weeks, 59))} weeks" if weeks > 1 else f"up to {days}"
+        case "digits" | "name" if expect.maximum:
+            most = number_words(expect.maximum)
+            few = f"{number_words(expect.minimum)} to " if expect.minimum != expect.maximum else ""
+            return f"{few}{most} digits"
+        case _:
+            return ""
+
+
 def spoken_date(day: date, today: date) -> str:
     """`tomorrow, Saturday` or `Friday, November the twenty seventh`."""
     weekday = WEEKDAYS[day.weekday()].capitalize()
@@ -34,6 +68,8 @@ def spoken_date(day: date, today: date) -> str:
         return f"today, {weekday}"
     if day == today + timedelta(1):
         return f"tomorrow, {weekday}"
+    if day == today - timedelta(1):
+        return "yesterday"
     return f"{weekday}, {MONTHS[day.month - 1].capitalize()} the {_ordinal(day.day)}"
 
 

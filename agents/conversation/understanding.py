@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from enum import Enum
 from typing import Final
 
 from agents.conversation.dates import WEEKDAYS, find_date, find_time
 from agents.conversation.flow import Expect, Flow, Intent, Step
-from agents.conversation.words import FILLERS, digits, find, tokens, without_fillers
+from agents.conversation.words import (
+    FILLERS,
+    TEENS,
+    TENS,
+    UNITS,
+    digits,
+    find,
+    tokens,
+    without_fillers,
+)
 from agents.turn.endpointing import Completeness
 
 YES: Final = (
@@ -27,34 +37,53 @@ _NAME_LEADS: Final = (
 )  # fmt: skip
 _NO_NAME: Final = frozenset(
     ["a", "an", "the", "my", "your", "it", "is", "am", "are", "was", "to", "at", "on", "in", "for", "of", "me", "you", "i", "we", "yes", "no", "please", "thanks", "thank", "not", "name", "calling", "here", "speaking", "from", "about", "booking", "appointment", "today", "tomorrow", "tonight", "next", "this", "that", "morning", "afternoon", "evening", "oclock", "half", "past", "quarter", "noon", "something", "someone", "everything", "nothing", "what", "who", "where", "when", "how", "can", "could", "would", "like", "want", "need", "help", "well", "maybe"]
-) | frozenset(WEEKDAYS)  # fmt: skip
+) | frozenset([*WEEKDAYS, *UNITS, *TEENS, *TENS])  # fmt: skip
 LONGEST_NAME_WORDS: Final = 3
+FEWEST_DIGITS: Final = 2
+"""From so many on, digits in answer to a question for a name are a number that was cut short."""
+
+
+class Why(Enum):
+    """Why a value that was understood is not taken."""
+
+    CLOSED = "closed"
+    PAST = "past"
+    FAR = "far"
+    HOURS = "hours"
+    DIGITS = "digits"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A value outside a slot's limits: an ISO date, a time as 15:30, or digits."""
+
+    slot: str
+    why: Why
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
 class Understanding:
     """`values`: slots with what was said for them; `answer`: the value of the step's own question.
 
-    `unfit`: the answer was understood, but the step does not take it. `denied`: it began with a no.
+    `refused`: what was understood, but is outside the limits of its slot, whichever step was asking.
     """
 
     values: Mapping[str, str] = field(default_factory=dict)
     answer: str = ""
     intent: Intent | None = None
-    unfit: bool = False
-    denied: bool = False
+    refused: tuple[Refused, ...] = ()
 
     @property
     def empty(self) -> bool:
-        return not (self.values or self.answer or self.intent or self.unfit)
+        return not (self.values or self.answer or self.intent or self.refused)
 
 
 def understand(flow: Flow, step: Step, text: str, today: date) -> Understanding:
     """What `text` means when `step` has asked."""
     words = tokens(text)
-    denied = _says(NO, words)
-    answer, unfit = _answer(flow, step.expect, words, today)
-    values = _values(flow, step, words, today)
+    answer, refusal = _answer(flow, step, words, today)
+    values, refused = _values(flow, step, words, today)
     intent = _intent(flow.heard_in(step), words)
     if step.slot and answer:
         values = {**values, step.slot: answer}
@@ -62,9 +91,13 @@ def understand(flow: Flow, step: Step, text: str, today: date) -> Understanding:
         # "I would like to speak to a person" is no name.
         values = {name: value for name, value in values.items() if name != step.slot}
         answer = ""
-    if step.expect.kind == "yes_no" and _other_values(values, step) and denied:
+    news = _other_values(values, step) or bool(refused)
+    if step.expect.kind == "yes_no" and news and _says(NO, words):
         answer = "no"
-    return Understanding(values, answer, intent, unfit and not answer, denied)
+    beside = bool(values or refused)  # "nine thirty" corrects a time, and is no short number
+    if refusal and not answer and not (beside and refusal.why is Why.DIGITS):
+        refused = [refusal, *refused]
+    return Understanding(values, answer, intent, tuple(refused))
 
 
 def understand_keys(step: Step, keys: str) -> Understanding:
@@ -75,8 +108,10 @@ def understand_keys(step: Step, keys: str) -> Understanding:
         answer = {"1": "yes", "2": "no"}.get(number, "")
     elif expect.kind == "one_of":
         answer = next((o.value for o in expect.options if o.digit and o.digit == number), "")
-    elif expect.maximum and expect.minimum <= len(number) <= expect.maximum:
-        answer = number if number.isdigit() else ""
+    elif expect.maximum and number.isdigit():
+        answer = number if _length_fits(expect, number) else ""
+        if not answer and len(number) >= FEWEST_DIGITS:
+            return Understanding(refused=(Refused(step.slot, Why.DIGITS, number),))
     values = {step.slot: answer} if step.slot and answer else {}
     return Understanding(values, answer)
 
@@ -95,52 +130,78 @@ def completeness(flow: Flow, step: Step, text: str, today: date) -> Completeness
             return Completeness.FULL
         return Completeness.OPEN if count >= expect.minimum else Completeness.UNFINISHED
     found = understand(flow, step, text, today)
-    return Completeness.OPEN if found.empty or expect.kind == "free" else Completeness.COMPLETE
+    if found.empty or expect.kind == "free":
+        return Completeness.OPEN
+    bare = expect.kind == "yes_no" and not (found.values or found.refused or found.intent)
+    return Completeness.BARE if bare else Completeness.COMPLETE
 
 
-def _answer(flow: Flow, expect: Expect, words: Sequence[str], today: date) -> tuple[str, bool]:
-    """(value of the step's own question or empty, whether something unfit was said)."""
+def _answer(
+    flow: Flow, step: Step, words: Sequence[str], today: date
+) -> tuple[str, Refused | None]:
+    """(value of the step's own question or empty, what was said that does not fit)."""
+    expect = step.expect
     match expect.kind:
         case "yes_no":
-            return _yes_or_no(words), False
+            return _yes_or_no(words), None
         case "one_of":
-            return _option(expect, words), False
+            return _option(expect, words), None
         case "digits":
             number = digits(words)
-            return (number, False) if _length_fits(expect, number) else ("", bool(number))
+            return _number(step, number, 1)
         case "date":
-            day = find_date(words, today)
-            if day is None:
-                return "", False
-            return (day.isoformat(), False) if _day_fits(expect, day, today) else ("", True)
+            return _day(step, find_date(words, today), today)
         case "time":
-            return _time(expect, words)
+            return _time(step, words)
         case "name":
-            number = digits(words)
-            if expect.maximum and _length_fits(expect, number):
-                return number, False
-            return _name(flow, words, asked=True), False
+            number, refused = _number(step, digits(words), FEWEST_DIGITS)
+            return (number, None) if number else (_name(flow, words, asked=True), refused)
         case "free":
-            return " ".join(words), False
+            return " ".join(words), None
         case _:
-            return "", False
+            return "", None
 
 
-def _time(expect: Expect, words: Sequence[str]) -> tuple[str, bool]:
+def _number(step: Step, number: str, fewest: int) -> tuple[str, Refused | None]:
+    if _length_fits(step.expect, number):
+        return number, None
+    counts = step.expect.maximum and len(number) >= fewest
+    return "", Refused(step.slot, Why.DIGITS, number) if counts else None
+
+
+def _day(step: Step, day: date | None, today: date) -> tuple[str, Refused | None]:
+    if day is None:
+        return "", None
+    value, expect = day.isoformat(), step.expect
+    if day < today:
+        return "", Refused(step.slot, Why.PAST, value)
+    if WEEKDAYS[day.weekday()] not in expect.weekdays:
+        return "", Refused(step.slot, Why.CLOSED, value)
+    if day > today + timedelta(expect.within_days):
+        return "", Refused(step.slot, Why.FAR, value)
+    return value, None
+
+
+def _time(step: Step, words: Sequence[str]) -> tuple[str, Refused | None]:
+    expect = step.expect
     minutes = find_time(words, expect.earliest, expect.latest)
     if minutes is None:
-        return "", False
-    if not expect.earliest <= minutes <= expect.latest:
-        return "", True
-    return f"{minutes // 60:02}:{minutes % 60:02}", False
+        return "", None
+    value = f"{minutes // 60:02}:{minutes % 60:02}"
+    fits = expect.earliest <= minutes <= expect.latest
+    return (value, None) if fits else ("", Refused(step.slot, Why.HOURS, value))
 
 
-def _values(flow: Flow, step: Step, words: Sequence[str], today: date) -> dict[str, str]:
-    """Values of other slots in the same breath: "tomorrow at three for Ann"."""
+def _values(
+    flow: Flow, step: Step, words: Sequence[str], today: date
+) -> tuple[dict[str, str], list[Refused]]:
+    """Values of other slots in the same breath, "tomorrow at three for Ann", and those that do not fit."""
     values: dict[str, str] = {}
+    refused: list[Refused] = []
     for slot, asking in flow.slot_steps().items():
         if asking.name == step.name or asking.expect.kind in ("free", "yes_no"):
             continue
+        refusal = None
         if asking.expect.kind == "name":
             value = _name(flow, words, asked=False)
         elif (asking.expect.kind == "digits" and not _long_enough(asking.expect)) or (
@@ -148,10 +209,12 @@ def _values(flow: Flow, step: Step, words: Sequence[str], today: date) -> dict[s
         ):
             value = ""
         else:
-            value, _ = _answer(flow, asking.expect, words, today)
+            value, refusal = _answer(flow, asking, words, today)
         if value:
             values[slot] = value
-    return values
+        if refusal is not None and refusal.why is not Why.DIGITS:
+            refused.append(refusal)
+    return values, refused
 
 
 def _other_values(values: Mapping[str, str], step: Step) -> bool:
@@ -163,17 +226,12 @@ def _long_enough(expect: Expect) -> bool:
 
 
 def _clearly_a_time(words: Sequence[str]) -> bool:
-    marks = {"at", "oclock", "am", "pm", "half", "quarter", "past", "noon", "midday", "morning", "afternoon"}  # fmt: skip
+    marks = {"at", "oclock", "am", "pm", "half", "quarter", "past", "noon", "midday", "morning", "afternoon", "evening"}  # fmt: skip
     return bool(marks.intersection(words)) or any(":" in word for word in words)
 
 
 def _length_fits(expect: Expect, number: str) -> bool:
     return bool(number) and expect.minimum <= len(number) <= expect.maximum
-
-
-def _day_fits(expect: Expect, day: date, today: date) -> bool:
-    soon = today <= day <= today + timedelta(expect.within_days)
-    return soon and WEEKDAYS[day.weekday()] in expect.weekdays
 
 
 def _yes_or_no(words: Sequence[str]) -> str:

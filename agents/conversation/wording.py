@@ -7,7 +7,10 @@ from typing import Final
 
 from agents.conversation.reading import Reader
 
-FILLED: Final = ("back_heard", "back_quoted", "corrected")
+FILLED: Final = (
+    "back_heard", "back_quoted", "corrected", "closed_day", "past_day", "far_day", "outside_hours",
+    "wrong_digits", "kept",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +18,8 @@ class Wording:
     """Defaults for flite's pronunciation: short, no abbreviations.
 
     `fallback` is spoken while the brain is away and `filler` while it is slow; both are made ahead of need.
-    `{heard}` in `back_heard`, `back_quoted` and `corrected` is what was understood.
+    `{heard}` in those of `FILLED` is what was understood; in the refusals, the day or the limits; in `kept`, what
+    stays noted although something else was wished. `anything_else` follows an answer where all was open before.
     """
 
     not_understood: tuple[str, ...] = (
@@ -25,6 +29,7 @@ class Wording:
     )
     offer_person: tuple[str, ...] = (
         "I am having trouble understanding. Shall I get a colleague for you?",
+        "I still did not get that. Say yes for a colleague, or press zero at any time.",
     )
     person: tuple[str, ...] = (
         "Of course. I am asking a colleague to join us. One moment, please.",
@@ -33,6 +38,21 @@ class Wording:
         "A colleague has been told. Meanwhile, I can go on helping you.",
     )
     person_declined: tuple[str, ...] = ("All right, let us try again.",)
+    person_awaited: tuple[str, ...] = (
+        "I am still asking for a colleague. Thank you for waiting.",
+        "Nobody is free yet. Meanwhile, I can help you myself.",
+    )
+    anything_else: tuple[str, ...] = (
+        "Is there anything else?",
+        "What else can I do for you?",
+        "Can I help you with anything else?",
+    )
+    closed_day: tuple[str, ...] = ("We are closed on {heard}.",)
+    past_day: tuple[str, ...] = ("I am afraid {heard} is past.",)
+    far_day: tuple[str, ...] = ("I can only book {heard} ahead.",)
+    outside_hours: tuple[str, ...] = ("I can offer times from {heard}.",)
+    wrong_digits: tuple[str, ...] = ("I need {heard}.",)
+    kept: tuple[str, ...] = ("I will keep {heard} for now.",)
     silence: tuple[str, ...] = ("Are you still there?", "Take your time. I am listening.")
     silence_goodbye: tuple[str, ...] = (
         "I cannot hear you, so I will hang up now. Please call again. Goodbye.",
@@ -65,7 +85,5 @@ def read_wording(reader: Reader) -> Wording:
         for sentence in sentences:
             extra = sentence.replace("{heard}", "") if name in FILLED else sentence
             if "{" in extra or "}" in extra:
-                reader.fault(
-                    name, "only {heard} may be filled in, in back_heard, back_quoted and corrected"
-                )
+                reader.fault(name, f"only {{heard}} may be filled in, in {', '.join(FILLED)}")
     return Wording(**given)

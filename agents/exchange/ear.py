@@ -10,19 +10,21 @@ from telephony.call.events import Role, SegmentHeard
 from telephony.call.ids import LegId, TurnId
 from telephony.call.ports import Tap
 
-LATE_FINAL_S: Final = 0.4
-"""So long after the end of a turn the recogniser may still speak; then the last partial stands."""
 SHORTEST_TURN_S: Final = 0.25
 """Speech without words that is shorter than this was a noise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A finished turn of a leg, in seconds of the call."""
+    """A finished turn of a leg, in seconds of the call.
+
+    `text`: what is to be answered; `own`: without what was said before a turn was opened again.
+    """
 
     leg: LegId
     role: Role
     text: str
+    own: str
     confidence: float
     start_s: float
     end_s: float
@@ -38,7 +40,7 @@ class Heard:
             leg=self.leg,
             role=self.role,
             turn=turn,
-            text=self.text,
+            text=self.own,
             start_s=self.start_s,
             end_s=self.end_s,
             pause_before_s=self.pause_before_s,
@@ -56,6 +58,7 @@ class Ear:
     tap: Tap
     turn: int = 0
     step: str = ""
+    before: str = ""
     partial: str = ""
     finishing: bool = False
     endpoint: Endpointer = field(default_factory=Endpointer)
@@ -73,7 +76,7 @@ class Ear:
         """A new turn of the recogniser; what it says about older ones is dropped."""
         self.turn += 1
         self.step = step
-        self.partial = ""
+        self.before = self.partial = ""
         self.finishing = False
         self.started_s = None
         self.overlap_from_s = None
@@ -91,8 +94,12 @@ class Ear:
         self.ended_s = max(last_voiced_s, self.started_s)
         self.endpoint.paused(self.ended_s)
 
+    def whole(self, text: str) -> str:
+        """With what was said before the turn was opened again."""
+        return " ".join(part for part in (self.before, text.strip()) if part)
+
     def understood(self, text: str, completeness: Completeness) -> bool:
-        """Takes a partial; False if it says nothing new."""
+        """Takes the words so far; False if they say nothing new."""
         if text == self.partial:
             return False
         self.partial = text
@@ -116,6 +123,7 @@ class Ear:
         return Heard(
             self.leg,
             self.role,
+            self.whole(text),
             text.strip(),
             confidence,
             round(start, 3),

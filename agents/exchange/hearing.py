@@ -91,6 +91,14 @@ class Hearing:
         if ear is not None and not ear.open and ear.step != self._hearer.expected(CALLER):
             self.expect(CALLER)
 
+    def reopen(self, before: str) -> None:
+        """The caller goes on with a turn that was taken for over: what was said belongs to it."""
+        ear = self._ears.get(CALLER)
+        if ear is not None:
+            self.expect(CALLER)
+            ear.before = before
+            ear.understood(before, self._hearer.completeness(before))
+
     def again(self) -> None:
         """Another brain knows nothing yet."""
         for leg, ear in self._ears.items():
@@ -113,7 +121,8 @@ class Hearing:
         ear = self._ears.get(LegId(told.leg))
         if ear is None or told.turn != ear.turn or ear.finishing:
             return
-        if ear.understood(told.text, self._hearer.completeness(told.text)):
+        text = ear.whole(told.text)
+        if ear.understood(text, self._hearer.completeness(text)):
             self._hearer.partial_heard(ear)
             self._arm(ear)
 
@@ -121,7 +130,7 @@ class Hearing:
         ear = self._ears.get(LegId(told.leg))
         if ear is None or told.turn != ear.turn or not ear.finishing:
             return
-        text = ear.partial if told.failed else told.text
+        text = ear.partial.removeprefix(ear.before) if told.failed else told.text
         heard = ear.heard(text, told.confidence, self.agent_stopped_s)
         self.expect(ear.leg)
         self._hearer.turn_heard(heard)
@@ -154,7 +163,8 @@ class Hearing:
             self.turn_over_s = self._call.now_s()
         ear.finish()
         self._send(FinishTurn(self._call.state.id, ear.leg, ear.turn))
-        stands = FinalHeard(self._call.state.id, ear.leg, ear.turn, ear.partial, 0.5)
+        partial = ear.partial.removeprefix(ear.before)
+        stands = FinalHeard(self._call.state.id, ear.leg, ear.turn, partial, 0.5)
         wait = LATE_FINAL_S if self.patient else 0.0
         self._call.set_timer(f"endpoint {ear.leg}", wait, lambda: self.final(stands))
 

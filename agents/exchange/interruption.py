@@ -9,8 +9,9 @@ from agents.exchange.voice import Voice
 from agents.turn.backchannel import is_backchannel
 from agents.turn.barge_in import Action, BargeIn, State, Verdict, Words
 from agents.turn.echo import is_echo
-from telephony.call.ids import CALLER
-from telephony.call.ports import AgentMedia, CallAccess, VoiceVerb
+from telephony.call.events import BargedIn
+from telephony.call.ids import CALLER, UtteranceId
+from telephony.call.ports import AgentMedia, CallAccess, SpeechBegan, VoiceVerb
 
 
 class Interruption:
@@ -32,18 +33,30 @@ class Interruption:
         self._barge_in = BargeIn()
         self._content_before = False
         self._ducked = False
+        self._voiced_s = 0.0
+        self._ducked_s: float | None = None
 
     @property
     def pending(self) -> bool:
         return self._barge_in.state is not State.QUIET
 
-    @property
-    def onset_s(self) -> float:
-        return self._barge_in.onset
+    def cut(self, utterance: UtteranceId | None) -> None:
+        """The voice was stopped for it: put on record, counted from the first voiced frame."""
+        if utterance is None:
+            return
+        after = [
+            None if at is None else round((at - self._voiced_s) * 1000, 1)
+            for at in (self._ducked_s, self._call.now_s())
+        ]
+        self._call.report(
+            BargedIn(utterance=utterance, at_s=self._voiced_s, duck_ms=after[0], stop_ms=after[1])
+        )
 
-    def began(self, at_s: float, *, ducked: bool) -> None:
+    def began(self, fact: SpeechBegan) -> None:
+        at_s, ducked = fact.at_s, fact.ducked
         self._content_before = False
         self._ducked = True
+        self._voiced_s, self._ducked_s = fact.voiced_s, at_s if ducked else None
         if not ducked:
             self._media.voice(VoiceVerb.DUCK)
         self._do(self._barge_in.began(at_s, protected=self._voice.protected))

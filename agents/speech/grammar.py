@@ -110,7 +110,7 @@ def time(step: str = "") -> Part:
     """A time of day on the twelve-hour clock."""
     hours = f"({HOURS})"
     minutes = "(fifteen | thirty | forty five | ten | twenty | forty | fifty)"
-    half = "[a m | p m | in the morning | in the afternoon]"
+    half = "[a m | p m | in the (morning | afternoon | evening)]"
     return Part(
         f"[at | around | about | how about | maybe] ({hours} [o'clock] {half} | {hours} {minutes}"
         f" {half} | (half | quarter | ten | twenty) past {hours} {half} | (quarter | ten | twenty)"

@@ -15,6 +15,7 @@ class Completeness(Enum):
 
     FULL = "full"  # nothing can follow: the last digit of a number
     COMPLETE = "complete"  # the step's expected answer
+    BARE = "bare"  # a yes or a no, which often begins a longer answer
     OPEN = "open"  # words, but no answer we know
     UNFINISHED = "unfinished"  # "and", "um", half a number
     NOTHING = "nothing"  # speech without words
@@ -23,6 +24,7 @@ class Completeness(Enum):
 WAIT_S: Final = {
     Completeness.FULL: 0.0,
     Completeness.COMPLETE: 0.22,
+    Completeness.BARE: 0.4,
     Completeness.OPEN: 0.5,
     Completeness.UNFINISHED: 0.9,
     Completeness.NOTHING: 0.8,

@@ -99,11 +99,16 @@ class NodeBus(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SpeechBegan:
-    """Voice activity on a leg (stage 1). `at_s`: seconds since the call started. `ducked`: the plane ducked already."""
+    """Voice activity on a leg (stage 1), in seconds since the call started.
+
+    `at_s`: when it was certain; `ducked`: the plane ducked the agent at that moment. `voiced_s`: when the first of the
+    frames began that made it certain.
+    """
 
     leg: LegId
     at_s: float
     ducked: bool
+    voiced_s: float
 
 
 @dataclass(frozen=True, slots=True)

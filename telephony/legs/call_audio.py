@@ -172,8 +172,9 @@ class CallMedia:
         | notices.AudioGarbled,
     ) -> None:
         match notice:
-            case notices.SpeechStarted(at=at, ducked=ducked):
-                session.media(SpeechBegan(leg, self._call_time(at), ducked))
+            case notices.SpeechStarted(at=at, voiced_at=voiced_at, ducked=ducked):
+                times = self._call_time(at), self._call_time(voiced_at)
+                session.media(SpeechBegan(leg, times[0], ducked, times[1]))
             case notices.SpeechStopped(last_voiced_at=at):
                 session.media(SpeechPaused(leg, self._call_time(at)))
             case notices.Digit(digit=digit):

@@ -133,7 +133,8 @@ class Ears:
             ducked = self._duck(int(self._guarded[row]))
             handle = SlotHandle(int(self._handles[row]))
             at_samples = frame * int(self._samples[row])
-            notices.append(SpeechStarted(handle, now, at_samples, ducked))
+            voiced_at = now - self.detectors.onset_frames(row) * FRAME_SECONDS
+            notices.append(SpeechStarted(handle, now, voiced_at, at_samples, ducked))
         notices += [self._stopped(int(due.rows[at]), now) for at in heard.stopped.tolist()]
 
     def _stopped(self, row: int, now: float) -> SpeechStopped:

@@ -16,11 +16,13 @@ class SpeechStarted:
     """Stage 1 onset.
 
     `at`: arrival of the frame that decided it; `at_samples`: its place in the slot's audio, at the
-    slot's rate. `ducked`: the guarded voice was ducked in this sub-tick.
+    slot's rate. `ducked`: the guarded voice was ducked in this sub-tick. `voiced_at`: beginning of the
+    first of the voiced frames that decided it.
     """
 
     slot: SlotHandle
     at: float
+    voiced_at: float
     at_samples: int
     ducked: bool
 

@@ -99,6 +99,10 @@ class VoiceDetectors:
         self.speech[rows] = speech
         return Heard(level, speech, np.flatnonzero(started), np.flatnonzero(stopped))
 
+    def onset_frames(self, row: int) -> int:
+        """How many frames back the voiced ones of the last four begin: 3 or 4 at an onset."""
+        return int(self._history[row]).bit_length()
+
     def interrupt(self, rows: Rows) -> None:
         """Speech on `rows` is over although no frame said so."""
         self.speech[rows] = False

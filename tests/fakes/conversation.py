@@ -112,7 +112,8 @@ class Talk:
         await self.final(text, leg=leg, confidence=confidence)
 
     async def begins_to_speak(self, leg: LegId = CALLER, *, ducked: bool = False) -> None:
-        await self.fact(SpeechBegan(leg, self.session.now_s(), ducked))
+        now_s = self.session.now_s()
+        await self.fact(SpeechBegan(leg, now_s, ducked, now_s - 0.06))
 
     async def stops_to_speak(self, leg: LegId = CALLER) -> None:
         await self.fact(SpeechPaused(leg, self.session.now_s()))

@@ -92,7 +92,43 @@ async def test_interruption_keeps_only_what_was_heard(talk: Talk) -> None:
     assert heard.heard
     assert started[heard.utterance].startswith(heard.heard)
     assert len(heard.heard) < len(heard.text) / 2
-    assert len(await talk.events(BargedIn)) == 1
+    barged = await talk.events(BargedIn)
+    assert len(barged) == 1
+    assert barged[0].duck_ms == pytest.approx(60, abs=1)  # the frames that made the onset certain
+    assert barged[0].stop_ms >= barged[0].duck_ms
+
+
+async def test_caller_who_goes_on_before_the_answer_is_heard_has_the_turn_again(talk: Talk) -> None:
+    await talk.until_quiet()
+    await talk.says("book monday")
+    assert talk.state.conversation.step == "time"
+    await talk.says("at three", seconds=0.5)
+    await talk.until_quiet()
+    assert talk.state.conversation.slots["time"] == "15:00"
+    assert talk.state.conversation.step == "name"
+    assert "At what time?" not in await talk.heard_from_agent()
+    assert [e.text for e in await talk.events(SegmentHeard)] == ["book monday", "at three"]
+
+
+async def test_what_the_first_half_of_a_turn_changed_is_undone_when_it_goes_on(talk: Talk) -> None:
+    await talk.until_quiet()
+    for words in ("book monday at three", "Ann"):
+        await talk.says(words)
+        await talk.until_quiet()
+    await talk.says("yes")
+    assert talk.state.conversation.step == "more"
+    await talk.says("but no friday", seconds=0.5)
+    await talk.until_quiet()
+    assert talk.state.conversation.step == "confirm"
+    assert "Wonderful, you are booked." not in await talk.heard_from_agent()
+
+
+async def test_answer_comes_all_the_same_when_a_noise_followed_the_turn(talk: Talk) -> None:
+    await talk.until_quiet()
+    await talk.says("where are you")
+    await talk.says("", seconds=0.1)
+    await talk.until_quiet()
+    assert any("Quay Street" in text for text in await talk.heard_from_agent())
 
 
 async def test_words_of_an_interruption_are_answered(talk: Talk) -> None:

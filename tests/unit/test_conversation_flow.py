@@ -105,7 +105,7 @@ def test_small_definition_is_read_whole() -> None:
         ("never_say", ["all day"], "intents[hours].say[0]: says 'all day', which is in never_say"),
         ("limits", {"turns": 0}, "limits.turns: must be a number from 1 to 1000"),
         ("wording", {"help": []}, "wording.help: at least one sentence is needed"),
-        ("wording", {"help": ["{heard}"]}, "wording.help: only {heard} may be filled in, in back_heard, back_quoted and corrected"),
+        ("wording", {"help": ["{heard}"]}, "wording.help: only {heard} may be filled in, in back_heard, back_quoted, corrected, closed_day, past_day, far_day, outside_hours, wrong_digits, kept"),
     ],
 )  # fmt: skip
 def test_fault_is_told_with_its_place(path: str, value: Any, problem: str) -> None:

@@ -57,8 +57,12 @@ def test_plain_no_asks_what_to_change_and_only_that_is_asked_again() -> None:
         ("time", "where are you", "You find us at twelve Quay Street"),
         ("name", "what can you do", "I can book a visit"),
         ("confirm", "can I talk to a real person", "Of course."),
-        ("day", "on sunday", "I am afraid we only see patients"),
-        ("time", "at seven in the evening", "Our first visit is at nine"),
+        ("day", "on sunday", "We are closed on Sundays."),
+        (
+            "time",
+            "at seven in the evening",
+            "I can offer times from nine o'clock in the morning until half past four",
+        ),
         ("day", "never mind", "All right, I will not book anything."),
         ("time", "say that again", "At what time?"),
         ("more", "no thanks", "Thank you for calling"),
@@ -67,6 +71,86 @@ def test_plain_no_asks_what_to_change_and_only_that_is_asked_again() -> None:
 )
 def test_what_is_answered_in_which_step(step: str, said: str, first: str) -> None:
     assert reply(step, said, BOOKED if step == "confirm" else {}).sentences[0].startswith(first)
+
+
+@pytest.mark.parametrize(
+    ("step", "said", "slots", "sentences", "fills", "to"),
+    [
+        ("day", "on saturday at three p m", {}, ["We are closed on Saturdays.", "Which other day would suit you?"], {"time": "15:00"}, "day"),
+        ("help", "book a visit on sunday at ten", {}, ["We are closed on Sundays.", "Which other day would suit you?"], {"time": "10:00"}, "day"),
+        ("day", "yesterday", {}, ["I am afraid yesterday is past.", "Which other day would suit you?"], {}, "day"),
+        ("day", "in 12 weeks", {}, ["I can only book up to eight weeks ahead.", "Which other day would suit you?"], {}, "day"),
+        ("day", "tuesday at seven in the evening", {}, ["I can offer times from nine o'clock in the morning until half past four in the afternoon.", "What time would you like?"], {"day": "2026-11-24"}, "time"),
+        ("time", "saturday at three", {"day": "2026-11-20"}, ["We are closed on Saturdays.", "I will keep Friday, November the twentieth for now.", "And what is your name, or a number we can call you on?"], {"time": "15:00"}, "name"),
+        ("name", "can we make it seven in the evening", {"day": "2026-11-20", "time": "10:00"}, ["I can offer times from nine o'clock in the morning until half past four in the afternoon.", "I will keep ten o'clock in the morning for now.", "And what is your name, or a number we can call you on?"], {}, "name"),
+        ("confirm", "no make it saturday", BOOKED, ["We are closed on Saturdays.", "So that is Friday, November the twentieth, at three o'clock in the afternoon, for Ann.", "Is that right?"], {}, "confirm"),
+        ("name", "five five five", {"day": "2026-11-20", "time": "10:00"}, ["I need six to thirteen digits.", "Please say the whole number, or type it and then press the hash key."], {}, "name"),
+    ],
+)  # fmt: skip
+def test_refusal_of_a_value_is_said_in_every_step_and_the_rest_is_kept(
+    step: str,
+    said: str,
+    slots: Mapping[str, str],
+    sentences: list[str],
+    fills: Mapping[str, str],
+    to: str,
+) -> None:
+    found = reply(step, said, slots)
+    assert list(found.sentences) == sentences
+    assert (found.fills, found.step) == (fills, to)
+
+
+def test_keys_that_are_no_whole_number_are_refused_with_what_is_needed() -> None:
+    found = reply("name", "555#", {"day": "2026-11-20", "time": "10:00"}, cause="keys")
+    assert found.sentences[0] == "I need six to thirteen digits."
+    assert not found.misunderstood
+
+
+def test_answer_to_a_question_in_between_is_not_followed_by_the_same_open_question() -> None:
+    last = [reply("help", "when are you open", turn=turn).sentences[-1] for turn in (1, 2)]
+    assert "How can I help you?" not in last
+    assert last[0] != last[1]
+
+
+def test_repeating_says_the_last_answer_again() -> None:
+    history = (
+        Segment("caller", "where are you"),
+        Segment("agent", "You find us at twelve Quay Street."),
+        Segment("agent", "Is there anything else?"),
+        Segment("caller", "say that again"),
+    )
+    said = reply("help", "say that again", history=history).sentences
+    assert said == ("You find us at twelve Quay Street.", "Is there anything else?")
+
+
+@pytest.mark.parametrize(
+    ("step", "said", "confidence", "misunderstood"),
+    [
+        ("day", "say again", 0.1, True),
+        ("day", "say again", 0.4, False),
+        ("day", "tomorrow", 0.1, False),
+        ("day", "monday for john", 0.01, True),
+        ("help", "where are you", 0.1, False),
+    ],
+)
+def test_words_found_in_something_else_are_asked_again(
+    step: str, said: str, confidence: float, misunderstood: bool
+) -> None:
+    assert reply(step, said, confidence=confidence).misunderstood is misunderstood
+
+
+def test_caller_who_waits_for_a_person_is_told_so_and_not_asked_whether_there() -> None:
+    said = [
+        reply("help", "", cause="silence", silences=n, person_requested=True).sentences
+        for n in (1, 2)
+    ]
+    assert said[0][0].startswith("I am still asking for a colleague")
+    assert said[0] != said[1]
+
+
+def test_number_words_are_no_name() -> None:
+    found = understand(FLOW, FLOW.steps["name"], "nine three", date.fromisoformat(TODAY))
+    assert "name" not in found.values
 
 
 def test_reprompts_vary_and_then_a_person_is_offered() -> None:
@@ -130,7 +214,9 @@ def test_what_was_settled_while_a_supervisor_spoke_is_known(
         ("name", "five five", Completeness.UNFINISHED),
         ("name", "five five five one two three", Completeness.OPEN),
         ("name", " ".join(["five"] * 13), Completeness.FULL),
-        ("confirm", "yes", Completeness.COMPLETE),
+        ("confirm", "yes", Completeness.BARE),
+        ("confirm", "no make it wednesday", Completeness.COMPLETE),
+        ("day", "on sunday", Completeness.COMPLETE),
     ],
 )
 def test_completeness_of_partial_words(step: str, words: str, expected: Completeness) -> None:
