@@ -176,7 +176,9 @@ class Line:
             fresh += self.frame()
         return fresh
 
-    def voice_on(self, slot: SlotHandle, rate_hz: int = 8000, *, guard: bool = False) -> VoiceHandle:
+    def voice_on(
+        self, slot: SlotHandle, rate_hz: int = 8000, *, guard: bool = False
+    ) -> VoiceHandle:
         voice = self.plane.add_voice(rate_hz)
         self.apply(Route(slot, ((voice, 1.0),)))
         if guard:
