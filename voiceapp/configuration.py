@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
+from telephony.admission import parse_networks
+
+MOST_DIGITS: Final = 9
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 
 
@@ -41,22 +45,44 @@ class PortRange:
         return f"{self.first}-{self.last}"
 
 
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS
+
+
 def _address(text: str) -> Address:
     host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
+    if not host or not _is_number(port) or int(port) > 65535:
         raise ValueError("an address such as 127.0.0.1:8000")
     return Address(host.strip("[]"), int(port))
 
 
+def _ip(text: str) -> str:
+    try:
+        return str(ip_address(text)) if text else ""
+    except ValueError as error:
+        raise ValueError(
+            "an IP address: SDP carries no names that every phone can look up"
+        ) from error
+
+
+def _ip_and_port(text: str) -> Address:
+    address = _address(text)
+    try:
+        ip_address(address.host)
+    except ValueError as error:
+        raise ValueError("an IP address and a port such as 127.0.0.1:5060") from error
+    return address
+
+
 def _ports(text: str) -> PortRange:
     first, _, last = text.partition("-")
-    if not (first.isdigit() and last.isdigit()) or not 1024 <= int(first) <= int(last) <= 65535:
+    if not (_is_number(first) and _is_number(last)) or not 1024 <= int(first) <= int(last) <= 65535:
         raise ValueError("a range such as 16384-16447, within 1024-65535")
     return PortRange(int(first), int(last))
 
 
 def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
+    if not _is_number(text) or int(text) < 1:
         raise ValueError("a whole number from 1 up")
     return int(text)
 
@@ -71,6 +97,30 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(word for word in text.replace(",", " ").split() if word)
 
 
+def _networks(text: str) -> tuple[str, ...]:
+    networks = _words(text)
+    try:
+        parse_networks(networks)
+    except ValueError as error:
+        raise ValueError("networks such as 127.0.0.0/8, 192.168.0.0/24") from error
+    return networks
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"one of {', '.join(choices)}")
+        return text
+
+    return read
+
+
+def _endpoint(text: str) -> str:
+    if text and not text.startswith(("http://", "https://")):
+        raise ValueError("an address that begins with http:// or https://")
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class Variable:
     """One environment variable: how it is read, its default (as text) and what it is for."""
@@ -83,9 +133,9 @@ class Variable:
 
 VARIABLES: Final[tuple[Variable, ...]] = (
     Variable("VOICEAPP_HTTP", "127.0.0.1:8000", _address, "Where pages and WebSockets are served."),
-    Variable("VOICEAPP_SIP", "127.0.0.1:5060", _address, "Where SIP is received, UDP and TCP; `0.0.0.0:5060` opens it to the network."),
-    Variable("VOICEAPP_SIP_ALLOW", "127.0.0.0/8", _words, "Networks whose SIP is answered, in CIDR notation; all others get no reply."),
-    Variable("VOICEAPP_PUBLIC_ADDRESS", "", str, "Address written into SIP and SDP when it differs from the one bound (NAT, 0.0.0.0)."),
+    Variable("VOICEAPP_SIP", "127.0.0.1:5060", _ip_and_port, "Where SIP is received, UDP and TCP; `0.0.0.0:5060` opens it to the network."),
+    Variable("VOICEAPP_SIP_ALLOW", "127.0.0.0/8", _networks, "Networks whose SIP is answered, in CIDR notation; all others get no reply."),
+    Variable("VOICEAPP_PUBLIC_ADDRESS", "", _ip, "Address written into SIP and SDP when it differs from the one bound (NAT, 0.0.0.0)."),
     Variable("VOICEAPP_RTP_PORTS", "16384-16447", _ports, "UDP ports for RTP; a few ports carry many calls."),
     Variable("VOICEAPP_WEBRTC_ADDRESSES", "", _words, "Host candidates offered to browsers; empty: all addresses of this machine."),
     Variable("VOICEAPP_ICE_SERVERS", "", _words, "STUN and TURN URLs given to browsers and used by the node; none unless set."),
@@ -98,13 +148,13 @@ VARIABLES: Final[tuple[Variable, ...]] = (
     Variable("VOICEAPP_AGENT_WORKERS", "1", _count, "Agent worker processes."),
     Variable("VOICEAPP_STT_PROCESSES", "2", _count, "Embedded speech recognisers per worker."),
     Variable("VOICEAPP_MAX_CALLS", "200", _count, "Calls a media node accepts; more get 503 with Retry-After."),
-    Variable("VOICEAPP_ENGINES", "embedded", str, "Speech parts: `embedded`, or `fake` (zero delay, for benchmarks)."),
-    Variable("VOICEAPP_LLM_URL", "", str, "Base URL of an OpenAI-compatible endpoint; empty: the flow answers by itself."),
+    Variable("VOICEAPP_ENGINES", "embedded", _one_of("embedded", "fake"), "Speech parts: `embedded`, or `fake` (zero delay, for benchmarks)."),
+    Variable("VOICEAPP_LLM_URL", "", _endpoint, "Base URL of an OpenAI-compatible endpoint; empty: the flow answers by itself."),
     Variable("VOICEAPP_LLM_KEY", "", str, "Key for that endpoint."),
     Variable("VOICEAPP_LLM_MODEL", "", str, "Model name for that endpoint."),
     Variable("VOICEAPP_RESUME_S", "30", _count, "Seconds a dropped browser call waits for its caller."),
     Variable("VOICEAPP_DEBUG", "0", _switch, "Django's debug pages; never on a machine others can reach."),
-    Variable("VOICEAPP_LOG_LEVEL", "INFO", str, "DEBUG, INFO, WARNING or ERROR."),
+    Variable("VOICEAPP_LOG_LEVEL", "INFO", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "DEBUG, INFO, WARNING or ERROR."),
     Variable("VOICEAPP_LOG_PII", "0", _switch, "Personal data in logs; for a private test machine only."),
 )  # fmt: skip
 
@@ -121,9 +171,9 @@ class Configuration:
     webrtc_addresses: tuple[str, ...]
     ice_servers: tuple[str, ...]
     data: Path
-    database_url: str
-    redis_url: str
-    secret_key: str
+    database_url: str = field(repr=False)
+    redis_url: str = field(repr=False)
+    secret_key: str = field(repr=False)
     hosts: tuple[str, ...]
     media_nodes: int
     agent_workers: int
@@ -131,7 +181,7 @@ class Configuration:
     max_calls: int
     engines: str
     llm_url: str
-    llm_key: str
+    llm_key: str = field(repr=False)
     llm_model: str
     resume_s: int
     debug: bool

@@ -9,7 +9,6 @@ from telephony.call.ports import Handler
 from telephony.call.serial import row
 from telephony.call.state import CallState
 from telephony.gateway.requests import NodeRequests
-from voiceapp.configuration import VARIABLES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -45,14 +44,6 @@ def test_every_relative_link_of_the_documents_leads_somewhere() -> None:
     for document in [REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name} points to {target}"
-
-
-def test_every_setting_is_in_the_table_with_its_default() -> None:
-    text = (REPOSITORY / "docs/configuration.md").read_text()
-    for variable in VARIABLES:
-        assert f"| `{variable.name}` | `{variable.default}` |" in text or (
-            not variable.default and f"| `{variable.name}` |" in text
-        ), f"{variable.name} is missing or has another default in docs/configuration.md"
 
 
 class _Names:

@@ -33,7 +33,15 @@ def test_every_default_can_be_used() -> None:
         ("VOICEAPP_HTTP", "127.0.0.1:99999"),
         ("VOICEAPP_RTP_PORTS", "80-90"),
         ("VOICEAPP_MEDIA_NODES", "0"),
+        ("VOICEAPP_MAX_CALLS", "\u0661\u0662"),
+        ("VOICEAPP_MAX_CALLS", "9" * 5_000),
         ("VOICEAPP_DEBUG", "yes"),
+        ("VOICEAPP_SIP", "localhost:5060"),
+        ("VOICEAPP_SIP_ALLOW", "192.168.0.0/240"),
+        ("VOICEAPP_PUBLIC_ADDRESS", "pbx.example.com"),
+        ("VOICEAPP_ENGINES", "embeded"),
+        ("VOICEAPP_LOG_LEVEL", "debug"),
+        ("VOICEAPP_LLM_URL", "localhost:8080"),
     ],
 )
 def test_a_value_that_cannot_be_used_stops_the_start_and_is_named(name: str, text: str) -> None:
@@ -44,3 +52,11 @@ def test_a_value_that_cannot_be_used_stops_the_start_and_is_named(name: str, tex
 def test_a_misspelt_setting_stops_the_start() -> None:
     with pytest.raises(ConfigurationError, match="VOICEAPP_HTPP"):
         load({"VOICEAPP_HTPP": "127.0.0.1:8000"})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["VOICEAPP_SECRET_KEY", "VOICEAPP_LLM_KEY", "VOICEAPP_DATABASE_URL", "VOICEAPP_REDIS_URL"],
+)
+def test_a_secret_is_not_shown_with_the_configuration(name: str) -> None:
+    assert "canary" not in repr(load({name: "redis://u:canary@h/0"}))
