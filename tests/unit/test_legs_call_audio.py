@@ -135,12 +135,12 @@ def test_facts_carry_names_of_legs_and_times_of_the_call(
     media: CallMedia, clock: ManualClock, call: Call
 ) -> None:
     now = clock.monotonic()
-    media.notice(n.SpeechStarted(SLOT, now - 0.5, now - 0.56, 800, True))
+    media.notice(n.SpeechStarted(SLOT, now - 0.5, now - 0.5625, 800, True))
     media.notice(n.SpeechStopped(SLOT, now, now - 0.25, 900))
     media.notice(n.PlayoutProgress(media.voice_handle, "1.1.1", 160, n.PlayoutState.DONE, now))
     media.notice(n.PlayoutRefused(media.voice_handle, "1.1.2", now))
     assert call.facts == [
-        SpeechBegan(CALLER, 11.5, True, pytest.approx(11.44)),
+        SpeechBegan(CALLER, 11.5, True, 11.4375),
         SpeechPaused(CALLER, 11.75),
         PlayoutMoved(UtteranceId("1.1.1"), 160, done=True, flushed=False),
         PlayoutMoved(UtteranceId("1.1.2"), 0, done=False, flushed=True),
