@@ -36,6 +36,14 @@ def voice_to_voice_ms(probe: Probe) -> float | None:
     return (probe.answered_at - probe.asked_at) * 1000
 
 
+def goes_on(probe: Probe, answer: Levels) -> bool:
+    """Whether there was a voice to stop: the uncut answer has sound just before and after this place."""
+    t0 = probe.interrupted_at
+    before = [p for p in probe.packets if t0 is not None and t0 - BEFORE_S <= p.at < t0]
+    spoken = any(p.level_dbfs > AUDIBLE_DBFS for p in before)
+    return spoken and _went_on(probe, before[-1], answer)
+
+
 def stop_ms(probe: Probe, loud: float, answer: Levels) -> float | None:
     """The last loud packet before a gap; None if there was no cut, or the answer was over by itself."""
     t0 = probe.interrupted_at

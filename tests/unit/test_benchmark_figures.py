@@ -57,6 +57,12 @@ def test_an_answer_that_was_over_by_itself_was_not_stopped() -> None:
     assert figures.stop_ms(answered(over), LOUD, figures.levels(answered(over))) is None
 
 
+def test_an_answer_that_goes_on_can_be_interrupted_and_one_that_is_over_cannot() -> None:
+    short = figures.levels(answered([1.0] * 40))
+    assert figures.goes_on(answered([1.0] * 150), FULL)
+    assert not figures.goes_on(answered([1.0] * 40 + [0.0] * 100), short)
+
+
 def test_duck_is_the_first_packet_6_db_down() -> None:
     ducked = answered([1.0] * 43 + [0.8, 0.4] + [0.178] * 100)
     assert figures.duck_ms(ducked, FULL) == pytest.approx(80)
