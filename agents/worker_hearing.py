@@ -20,6 +20,7 @@ QUIET_DBFS: Final = -60.0
 HUM_SHARE: Final = 0.01
 """Share of energy above 1 kHz below which a sound is a hum: "mm-hm", not words."""
 HUM_DECIDED_FRAMES: Final = 9
+"""A word may begin as a hum ("no", "one"): for so long it may still become speech."""
 
 Frame = NDArray[np.int16]
 
@@ -78,7 +79,7 @@ class Gate:
 
 
 class Judgement:
-    """Whether an onset is speech: frames go in, at most one verdict comes out per onset."""
+    """Whether an onset is speech: frames go in, one verdict comes out per onset, or "hum" and then "speech"."""
 
     def __init__(self, rate_hz: int) -> None:
         self._rate_hz = rate_hz
@@ -87,10 +88,12 @@ class Judgement:
         self._floor_dbfs = QUIET_DBFS
         self._onset: int | None = None
         self._seen = 0
+        self._told_hum = False
 
     def begin(self, onset: int) -> None:
         self._onset = onset
         self._seen = 0
+        self._told_hum = False
 
     def frame(self, frame: Frame, *, speech: bool) -> tuple[int, str] | None:
         """(onset, verdict) once it is clear."""
@@ -101,18 +104,19 @@ class Judgement:
         if self._onset is None:
             return None
         self._seen += 1
-        verdict = self._verdict()
-        if not verdict:
+        onset, verdict = self._onset, self._verdict()
+        over = verdict != "hum" or self._seen >= HUM_DECIDED_FRAMES
+        if over and verdict:
+            self._onset = None
+        if not verdict or (verdict == "hum" and self._told_hum):
             return None
-        onset, self._onset = self._onset, None
+        self._told_hum = verdict == "hum"
         return onset, verdict
 
     def _verdict(self) -> str:
         frames, speech = list(self._frames)[-5:], list(self._speech)[-5:]
         if is_voiced_speech(frames, speech, max(self._floor_dbfs, QUIET_DBFS), self._rate_hz):
-            if not self._hums(frames[-4:]):
-                return "speech"
-            return "hum" if self._seen >= HUM_DECIDED_FRAMES else ""
+            return "hum" if self._hums(frames[-4:]) else "speech"
         return "noise" if self._seen >= JUDGED_FRAMES else ""
 
     def _hums(self, frames: list[Frame]) -> bool:
