@@ -176,7 +176,11 @@ class AgentAdmin(admin.ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Agent]:
         agents: models.QuerySet[Agent] = super().get_queryset(request).select_related("published")
-        return agents.annotate(number_of_steps=Count("steps"))
+        agents = agents.annotate(number_of_steps=Count("steps"))
+        place = request.resolver_match
+        if place is not None and place.url_name == "agents_agent_changelist":
+            return agents.prefetch_related("steps", "intents")  # the list compares each draft
+        return agents
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Agent | None = None

@@ -34,7 +34,7 @@ def row_of(call: str) -> dict[str, Any] | None:
 def summary_of(call: str) -> str:
     """What the call was about, once that is written."""
     summary = selectors.summary_of_call(call)
-    return summary.text if summary else ""
+    return selectors.readable(summary, "text") if summary else ""
 
 
 def widget_origins(key: str) -> Sequence[str]:
@@ -82,8 +82,8 @@ def past_calls(limit: int = HISTORY) -> list[PastCall]:
                 "state": "ended",
                 "direction": record.direction,
                 "transport": record.transport,
-                "caller": record.caller,
-                "called": record.called,
+                "caller": selectors.readable(record, "caller"),
+                "called": selectors.readable(record, "called"),
                 "agent": record.agent,
                 "version": record.version,
                 "step": record.step,

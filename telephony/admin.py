@@ -26,7 +26,7 @@ from telephony.models import (
     WidgetKey,
     origin_problem,
 )
-from telephony.selectors import answering_agents, masked, state_of_call, summary_of_call
+from telephony.selectors import answering_agents, masked, readable, state_of_call, summary_of_call
 from telephony.services import announce_routing, record_audit
 
 
@@ -113,20 +113,29 @@ class NumberAdmin(RoutingAdmin):
     """What can be dialled, and who answers."""
 
     inlines = (RouteInline,)
-    list_display = ("dialled", "label", "answered_by", "in_service")
     search_fields = ("dialled", "label")
     list_select_related = ("route",)
 
-    @admin.display(description="answered by")
-    def answered_by(self, number: Number) -> str:
-        agent = answering_agents().get(number.route.agent) if hasattr(number, "route") else None
-        if agent is None:
-            return "nobody"
-        return f"{agent.name} ({'version ' + str(agent.version) if agent.version else 'not published'})"
+    def get_list_display(self, request: HttpRequest) -> tuple[Any, ...]:
+        return ("dialled", "label", _answered_by_column(), "in_service")
 
     @admin.display(description="in service", boolean=True)
     def in_service(self, number: Number) -> bool:
         return hasattr(number, "route") and number.route.enabled
+
+
+def _answered_by_column() -> Any:
+    agents = answering_agents()  # once for the whole list
+
+    @admin.display(description="answered by")
+    def column(number: Number) -> str:
+        agent = agents.get(number.route.agent) if hasattr(number, "route") else None
+        if agent is None:
+            return "nobody"
+        version = f"version {agent.version}" if agent.version else "not published"
+        return f"{agent.name} ({version})"
+
+    return column
 
 
 class WidgetKeyForm(forms.ModelForm):
@@ -284,10 +293,7 @@ def _number_column(request: HttpRequest, name: str) -> Any:
 
     @admin.display(description=name, empty_value="")
     def column(call: CallRecord) -> str:
-        try:
-            number = str(getattr(call, name))
-        except BrokenLogError:
-            return "cannot be decrypted"
+        number = readable(call, name)
         return number if unmasked else masked(number)
 
     column.__name__ = f"{name}_shown"
@@ -300,7 +306,7 @@ def _summary_column(request: HttpRequest) -> Any:
         if not request.user.has_perms(("telephony.view_transcript", "telephony.view_pii")):
             return "Your role may not read this: it names the caller."
         found = summary_of_call(call.pk)
-        return found.text if found else "It is written after the call."
+        return readable(found, "text") if found else "It is written after the call."
 
     return summary
 

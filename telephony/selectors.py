@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.conf import settings
+from django.db.models import Model
 from django.utils.module_loading import import_string
 
-from telephony.call.errors import CallGoneError
+from telephony.call.errors import BrokenLogError, CallGoneError
 from telephony.call.events import Recorded
 from telephony.call.evolution import replay
 from telephony.call.ids import CallId
@@ -29,6 +30,8 @@ from telephony.models import (
 
 VISIBLE_END: Final = 2
 """Characters of a number that stay readable when it is masked."""
+
+UNREADABLE: Final = "cannot be decrypted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +144,16 @@ def due_outbox(now: datetime, limit: int = 20) -> list[Outbox]:
     return list(Outbox.objects.filter(done_at=None, next_at__lte=now).order_by("id")[:limit])
 
 
+def readable(record: Model, column: str) -> str:
+    """A text of the row; `UNREADABLE` if it was altered or its key is not here."""
+    try:
+        return str(getattr(record, column))
+    except BrokenLogError:
+        return UNREADABLE
+
+
 def masked(number: str) -> str:
     """The number for people without `view_pii`: its kind and end, not who it is."""
-    if not number:
-        return ""
+    if number in ("", UNREADABLE):
+        return number
     return f"···{number[-VISIBLE_END:]}" if len(number) > 2 * VISIBLE_END else "···"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from django.conf import settings
 from django.db import models
+from django.db.models.query_utils import DeferredAttribute
 from django.utils.module_loading import import_string
 
 from telephony.call.errors import BrokenLogError
@@ -39,11 +40,37 @@ else:
     _Text = models.TextField  # takes no parameters at run time
 
 
+class _Sealed(str):
+    """A text as the database holds it."""
+
+    __slots__ = ()
+
+
+class _Opened(DeferredAttribute):
+    """Opens the text when it is asked for: one that cannot be opened must not hide the rows around it."""
+
+    field: EncryptedTextField
+
+    def __get__(self, instance: Any, cls: Any = None) -> Any:
+        value = super().__get__(instance, cls)
+        if isinstance(value, _Sealed):
+            value = self.field.open(value)
+            self.__set__(instance, value)
+        return value
+
+    def __set__(self, instance: models.Model, value: Any) -> None:
+        vars(instance)[self.field.attname] = (
+            value  # with a setter, ours is asked before the instance
+        )
+
+
 class EncryptedTextField(_Text):
     """Text that the database never sees. It cannot be searched or sorted.
 
-    Reading raises `BrokenLogError` if the text was altered or its key is not here.
+    Reading the attribute raises `BrokenLogError` if the text was altered or its key is not here.
     """
+
+    descriptor_class = _Opened
 
     @property
     def _context(self) -> str:
@@ -58,10 +85,12 @@ class EncryptedTextField(_Text):
     def from_db_value(
         self, value: str | None, expression: object, connection: object
     ) -> str | None:
-        if not value:
-            return value
+        return _Sealed(value) if value else value
+
+    def open(self, sealed: str) -> str:
+        """Raises: BrokenLogError."""
         try:
-            box = base64.b64decode(value, validate=True)
+            box = base64.b64decode(sealed, validate=True)
         except binascii.Error as error:
             raise BrokenLogError(f"{self._context} does not hold an encrypted text") from error
         return _installed_keyring().decrypt(box, self._context).decode()

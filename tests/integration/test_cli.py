@@ -234,7 +234,7 @@ def test_a_readable_spool_and_a_migrated_database_are_fine(tmp_path: Path) -> No
 
 
 def test_the_doctor_tries_the_engines_that_a_worker_would_start(tmp_path: Path) -> None:
-    found = finding("voice", data=str(tmp_path), engines="auto")
+    found = finding("voice", data=str(tmp_path), engines="embedded")
 
     assert found == Finding("voice", True, "flite, first choice")
 
@@ -251,7 +251,7 @@ def test_a_voice_that_is_not_the_first_choice_is_told_with_what_to_install(
     choice = EngineChoice("tts", engine, why, refused)
     monkeypatch.setattr("voiceapp.checkup.engine_choices", lambda _: (choice,))
 
-    found = finding("voice", data=str(tmp_path), engines="auto")
+    found = finding("voice", data=str(tmp_path), engines="embedded")
 
     assert found.ok is ok
     assert told in found.found
@@ -259,7 +259,9 @@ def test_a_voice_that_is_not_the_first_choice_is_told_with_what_to_install(
 
 
 def test_an_engine_that_was_asked_for_and_cannot_run_is_a_fault(tmp_path: Path) -> None:
-    found = finding("speech engines", data=str(tmp_path), engines="auto", llm_url="http://[::1]:9/")
+    found = finding(
+        "speech engines", data=str(tmp_path), engines="embedded", llm_url="http://[::1]:9/"
+    )
 
     assert not found.ok
     assert "model name" in found.found

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from telephony.management.lookups import as_json
-from telephony.selectors import masked, recent_calls
+from telephony.selectors import masked, readable, recent_calls
 
 
 class Command(BaseCommand):
@@ -40,8 +40,8 @@ def _row(call: Any, *, unmasked: bool) -> dict[str, Any]:
         "node": call.node,
         "phase": call.phase,
         "transport": call.transport,
-        "caller": show(call.caller),
-        "called": show(call.called),
+        "caller": show(readable(call, "caller")),
+        "called": show(readable(call, "called")),
         "agent": call.agent,
         "version": call.version,
         "started_at": call.started_at.isoformat(timespec="seconds") if call.started_at else None,
