@@ -113,10 +113,10 @@ def _store_batch(
     for row in rows:
         fault = row.fault
         if row.record is not None:
-            state = projection.state(row.record.call)
-            if row.record.seq <= state.seq:
-                continue
             try:
+                state = projection.state(row.record.call)
+                if row.record.seq <= state.seq:
+                    continue
                 projection.states[row.record.call] = evolve(state, row.record)
                 fresh.append(row.record)
             except BrokenLogError as error:

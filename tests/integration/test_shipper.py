@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from telephony.call.events import SlotFilled
 from telephony.models import (
@@ -235,6 +236,20 @@ def test_a_row_that_no_column_can_hold_is_put_aside_and_the_others_go_on(data_fo
     assert (rejected.call, rejected.seq, rejected.reason) == ("c1", 15, "UnicodeEncodeError")
     assert CallRecord.objects.get(pk="c1").seq == 14
     assert log_of_call("c2") == log_of("c2", whole_call())
+
+
+def test_a_call_whose_log_was_altered_in_the_database_holds_no_other_up(data_folder: Path) -> None:
+    records = log_of("c1", whole_call())
+    fill_spool(data_folder, records[:7])
+    ship(data_folder)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE telephony_calleventrow SET body = 'AAAA' WHERE seq = 3")
+    fill_spool(data_folder, [*records[7:9], *log_of("c2", whole_call())])
+
+    ship(data_folder)
+
+    assert log_of_call("c2") == log_of("c2", whole_call())
+    assert [row.seq for row in RejectedEvent.objects.order_by("seq")] == [8, 9]
 
 
 def test_a_task_that_has_failed_for_weeks_is_still_put_off(data_folder: Path) -> None:
