@@ -26,6 +26,7 @@ from benchmarks.listening.calls import QUESTIONS, Plan
 from tests.running_product import RunningProduct, free_ports, running_product
 
 LINES = ("phone", "browser")
+RTP_PORTS = 32
 MOST_EMBEDDED = 2
 """Of each line at the same time: more calls than these the embedded recogniser may not be able to listen to."""
 KEYS = ("v2v_ms", "v2v_minus_endpoint_ms", "duck_ms", "stop_ms", "greeting_ms")
@@ -125,22 +126,24 @@ def nulls(rows: list[dict[str, Any]]) -> dict[str, list[int]]:
 
 def start(parts: tuple[str, ...], stack: ExitStack) -> list[RunningProduct]:
     """One product for each kind of parts, all at the same time and on ports of their own."""
-    ports = iter(free_ports(3 * len(parts)))
+    ports = iter(free_ports(2 * len(parts)))
 
     def one(name: str, folder: Path, http: int, sip: int, rtp: int) -> RunningProduct:
         settings = {
             "VOICEAPP_ENGINES": name,
             "VOICEAPP_HTTP": f"127.0.0.1:{http}",
             "VOICEAPP_SIP": f"127.0.0.1:{sip}",
-            "VOICEAPP_RTP_PORTS": f"{rtp + 20_000}-{rtp + 20_015}",
+            "VOICEAPP_RTP_PORTS": f"{rtp}-{rtp + RTP_PORTS - 1}",
         }
         return stack.enter_context(running_product(folder, **settings))
 
     with ThreadPoolExecutor() as pool:
         jobs = []
-        for name in parts:
+        for number, name in enumerate(parts):
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="voiceapp-latency-"))
-            jobs.append(pool.submit(one, name, Path(folder), *(next(ports) for _ in range(3))))
+            http, sip = next(ports), next(ports)
+            rtp = http + 20_000 + number * RTP_PORTS
+            jobs.append(pool.submit(one, name, Path(folder), http, sip, rtp))
         return [job.result() for job in jobs]
 
 
