@@ -82,7 +82,7 @@ SCENARIOS: Final = (
             ("On Saturday at three p.m.", "(closed|only) .*Saturday|Saturday.*closed"),
             ("Thursday then.", "name"),
             ("Can we make it seven in the evening?", "nine .*half past four"),
-            ("Nine thirty.", "name"),
+            ("Make it nine thirty.", "name"),
             ("Five five five, one two three four.", "half past nine .*five five five"),
             ("Yes.", "booked"),
             ("That is all.", "Goodbye"),
@@ -120,7 +120,7 @@ def exchanges_of(events: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
     for event in events:
         body = event["event"]
         if event["kind"] == "SegmentHeard" and body["role"] == "caller":
-            found.append((body["text"], ""))
+            found.append((f"{body['text']} ({body['confidence']:.2f})", ""))
         elif event["kind"] == "UtteranceEnded" and found:
             found[-1] = (found[-1][0], f"{found[-1][1]} {body['heard']}".strip())
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
 from telephony.call.state import CallState, Said
@@ -34,7 +35,7 @@ class Segment:
 class Situation:
     """Everything an answer depends on, so that any worker can give it.
 
-    `today` is an ISO date in the agent's zone; `meanwhile` is what was said while a supervisor had the floor.
+    `today` is an ISO date in the agent's zone, `clock` the time there as 15:30; `meanwhile` is what was said while a supervisor had the floor.
     """
 
     cause: Cause
@@ -50,6 +51,7 @@ class Situation:
     brief: str = ""
     meanwhile: tuple[Segment, ...] = ()
     history: tuple[Segment, ...] = ()
+    clock: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -93,19 +95,20 @@ def segments(said: Sequence[Said]) -> tuple[Segment, ...]:
 def situation_of(
     state: CallState,
     cause: Cause,
-    today: str,
+    now: datetime,
     *,
     text: str = "",
     confidence: float = 1.0,
     silences: int = 0,
     taken_at_s: float | None = None,
 ) -> Situation:
-    """The situation at this position of the log. `taken_at_s`: when a supervisor last took the floor."""
+    """The situation at this position of the log. `now`: in the agent's zone; `taken_at_s`: when a supervisor last took the floor."""
     talk = state.conversation
     meanwhile = () if taken_at_s is None else [s for s in talk.said if s.start_s >= taken_at_s]
     return Situation(
         cause=cause,
-        today=today,
+        today=now.date().isoformat(),
+        clock=f"{now:%H:%M}",
         step=talk.step or "",
         slots=dict(talk.slots),
         text=text,

@@ -9,6 +9,7 @@ from typing import Final
 
 from agents.conversation.context import Situation
 from agents.conversation.flow import Expect, Flow, Intent, Step
+from agents.conversation.past import without_past
 from agents.conversation.rendering import Renderer
 from agents.conversation.spoken import spoken_refusal
 from agents.conversation.understanding import (
@@ -23,11 +24,14 @@ LONGEST_QUOTE_WORDS: Final = 10
 GARBLED_BELOW: Final = 0.03
 """Confidence below which the words are something else altogether."""
 UNSURE_BELOW: Final = 0.25
-"""Confidence below which a question is not left for a wish that answers nothing."""
+"""Confidence below which a question is not left for a wish of so few words."""
+SHORT_WORDS: Final = 2
 _REASONS: Final = {
     Why.CLOSED: "closed_day",
     Why.PAST: "past_day",
     Why.FAR: "far_day",
+    Why.OVER: "today_over",
+    Why.LATE: "past_time",
     Why.HOURS: "outside_hours",
     Why.DIGITS: "wrong_digits",
 }
@@ -89,6 +93,7 @@ class _Answer:
             found = understand_keys(self._step, self._at.text)
         else:
             found = understand(self._flow, self._step, self._at.text, self._today)
+        found = without_past(self._flow, found, self._slots, self._today, self._at.clock)
         if self._at.misunderstood >= self._flow.limits.misunderstandings:
             offered = self._after_offer(found)
             if offered is not None:
@@ -96,10 +101,15 @@ class _Answer:
         return self._not_understood() if self._doubtful(found) else self._meant(found)
 
     def _doubtful(self, found: Understanding) -> bool:
-        """A grammar finds something expected in anything: what it is not sure of is asked again."""
+        """A grammar finds something expected in anything: what it is not sure of is asked again.
+
+        Words as short as yes and no never come out sure.
+        """
+        if len(self._at.text.split()) > SHORT_WORDS:
+            return self._at.confidence < GARBLED_BELOW
+        wish = found.intent is not None and not (found.values or found.answer)
         asks = self._step.expect.kind != "intents"
-        beside = asks and found.intent is not None and not (found.values or found.answer)
-        return self._at.confidence < (UNSURE_BELOW if beside else GARBLED_BELOW)
+        return asks and wish and self._at.confidence < UNSURE_BELOW
 
     def _meant(self, found: Understanding) -> Reply:
         if found.refused:

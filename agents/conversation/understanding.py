@@ -49,6 +49,8 @@ class Why(Enum):
     CLOSED = "closed"
     PAST = "past"
     FAR = "far"
+    OVER = "over"
+    LATE = "late"
     HOURS = "hours"
     DIGITS = "digits"
 

@@ -49,6 +49,8 @@ class Wording:
     )
     closed_day: tuple[str, ...] = ("We are closed on {heard}.",)
     past_day: tuple[str, ...] = ("I am afraid {heard} is past.",)
+    today_over: tuple[str, ...] = ("I am afraid it is too late for today.",)
+    past_time: tuple[str, ...] = ("It is later than that already.",)
     far_day: tuple[str, ...] = ("I can only book {heard} ahead.",)
     outside_hours: tuple[str, ...] = ("I can offer times from {heard}.",)
     wrong_digits: tuple[str, ...] = ("I need {heard}.",)

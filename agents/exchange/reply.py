@@ -81,8 +81,11 @@ class Reply:
 
     def today(self) -> date:
         """The date where the agent is, now."""
+        return self._now().date()
+
+    def _now(self) -> datetime:
         seconds = self._call.state.started_us / 1e6 + self._call.now_s()
-        return datetime.fromtimestamp(seconds, UTC).astimezone(self._flow.zone).date()
+        return datetime.fromtimestamp(seconds, UTC).astimezone(self._flow.zone)
 
     # -------------------------------------------------------------------------------------------------------- asking
 
@@ -100,7 +103,7 @@ class Reply:
         situation = situation_of(
             self._call.state,
             cause,
-            self.today().isoformat(),
+            self._now(),
             text=text,
             confidence=confidence,
             silences=self.silences,

@@ -91,7 +91,9 @@ def digits(least: int, most: int, step: str = "") -> Part:
         message = f"{least} to {most} digits cannot be expected"
         raise GrammarError(message)
     digit = f"(/1/ ({DIGITS}) | /0.05/ oh | /1e-3/ (double | triple) (oh | {DIGITS}))"
-    return Part(f"[my number is | the number is | it is | it's] {digit}+", step, greeted=False)
+    # One digit alone is what most other words come out as.
+    number = " ".join([digit] * min(least, 3)) + (f" {digit}*" if most > 3 else "")
+    return Part(f"[my number is | the number is | it is | it's] {number}", step, greeted=False)
 
 
 def date(weekdays: Sequence[str] = WEEKDAYS, step: str = "") -> Part:

@@ -72,6 +72,19 @@ async def test_a_turn_gives_partials_and_one_final_with_times_and_confidence(stt
     assert all(word.start < word.end for word in final.words)
 
 
+@pytest.mark.parametrize("rate", [8_000, 16_000])
+async def test_the_first_sentence_of_a_call_is_heard_for_sure(pocketsphinx, rate):
+    session = await pocketsphinx.open("call", rate, INTENTS)
+    session.expect(1, INTENTS)
+    hear(session, "when are you open", rate=rate)
+    session.finish()
+
+    _, final = await until_final(session)
+
+    assert final.text == "when are you open"
+    assert final.confidence > 0.5
+
+
 async def test_each_turn_may_expect_something_else(stt):
     session = await stt.open("call", 8_000, INTENTS)
     for turn, expected in enumerate((INTENTS, DAYS, INTENTS), 1):

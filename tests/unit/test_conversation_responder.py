@@ -100,6 +100,23 @@ def test_refusal_of_a_value_is_said_in_every_step_and_the_rest_is_kept(
     assert (found.fills, found.step) == (fills, to)
 
 
+@pytest.mark.parametrize(
+    ("step", "said", "clock", "first", "fills"),
+    [
+        ("day", "today", "17:00", "I am afraid it is too late for today.", {}),
+        ("day", "today at ten", "11:00", "It is later than that already.", {"day": TODAY}),
+        ("day", "today at noon", "11:00", "And what is your name", {"day": TODAY, "time": "12:00"}),
+        ("confirm", "make it today", "23:30", "I am afraid it is too late for today.", {}),
+    ],
+)
+def test_what_is_over_today_cannot_be_booked(
+    step: str, said: str, clock: str, first: str, fills: Mapping[str, str]
+) -> None:
+    found = reply(step, said, BOOKED if step == "confirm" else {}, clock=clock)
+    assert found.sentences[0].startswith(first)
+    assert found.fills == fills
+
+
 def test_keys_that_are_no_whole_number_are_refused_with_what_is_needed() -> None:
     found = reply("name", "555#", {"day": "2026-11-20", "time": "10:00"}, cause="keys")
     assert found.sentences[0] == "I need six to thirteen digits."
@@ -128,9 +145,12 @@ def test_repeating_says_the_last_answer_again() -> None:
     [
         ("day", "say again", 0.1, True),
         ("day", "say again", 0.4, False),
+        ("day", "where are you", 0.1, False),
         ("day", "tomorrow", 0.1, False),
+        ("confirm", "yes", 0.0, False),
         ("day", "monday for john", 0.01, True),
         ("help", "where are you", 0.1, False),
+        ("help", "goodbye", 0.01, False),
     ],
 )
 def test_words_found_in_something_else_are_asked_again(
