@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from channels.auth import get_user
 from channels.db import database_sync_to_async
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, PermissionsMixin
 from django.http.request import validate_host
 
@@ -43,6 +44,18 @@ def viewer_of(user: AbstractBaseUser | AnonymousUser) -> Viewer | None:
         return None
     granted = frozenset(name for name in PERMISSIONS if user.has_perm(f"telephony.{name}"))
     return Viewer(user.get_username(), granted) if VIEW in granted else None
+
+
+def not_entitled(names: Iterable[str], permission: str) -> list[str]:
+    """Those of the people who may not, or no longer exist; asks the database only for names that are given."""
+    wanted = list(names)
+    if not wanted:
+        return []
+    model = get_user_model()
+    users = model.objects.filter(**{f"{model.USERNAME_FIELD}__in": wanted})
+    viewers = [viewer for user in users if (viewer := viewer_of(user)) is not None]
+    entitled = {viewer.name for viewer in viewers if viewer.may(permission)}
+    return [name for name in wanted if name not in entitled]
 
 
 async def viewer_of_session(session: Any) -> Viewer | None:

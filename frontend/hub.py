@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from frontend.board import Board, Change
+from frontend.listening import end_unentitled_listening
 from frontend.tasks import TaskOwner
 from telephony.call.errors import NodeUnreachableError, RequestError
 from telephony.call.ports import BusMessage, EventBus
@@ -140,6 +141,7 @@ class Hub:
             if self._unsynced:
                 await self.sync()
             self._on_tick(self._now())
+            await end_unentitled_listening(self)
 
     def _on_tick(self, now: float) -> None:
         for call in self.board.expire(now):

@@ -11,6 +11,7 @@ from django.contrib.auth.models import Permission
 
 from frontend import hub
 from frontend.consumers.supervisor import SupervisorSocket
+from frontend.listening import end_unentitled_listening
 from telephony.call.events import BargedIn, CallEnded
 from telephony.call.ids import UtteranceId
 from tests.fakes.desk_page import ALL, HOST, Page, page_again, page_of, session_of
@@ -173,6 +174,26 @@ async def test_a_revoked_permission_counts_at_the_next_command(
     )
     assert (await page.command("end"))["code"] == "permission"
     assert bus.asked("desk.end") == []
+    await page.socket.disconnect()
+
+
+@pytest.mark.parametrize("loss", ["permission", "account"])
+async def test_who_may_no_longer_listen_hears_nothing_more(
+    node: FakeNode, bus: FakeBus, loss: str
+) -> None:
+    session, user = await database_sync_to_async(session_of)(*ALL)
+    page = Page(session)
+    await page.open()
+    assert (await page.command("listen", sdp="v=0"))["ok"]
+
+    def revoke() -> None:
+        user.user_permissions.clear() if loss == "permission" else user.delete()
+
+    await end_unentitled_listening(hub.current())
+    assert bus.asked("desk.stop") == []
+    await database_sync_to_async(revoke)()
+    await end_unentitled_listening(hub.current())
+    assert [stop["who"] for stop in bus.asked("desk.stop")] == [user.get_username()]
     await page.socket.disconnect()
 
 
