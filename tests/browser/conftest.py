@@ -1,4 +1,7 @@
-"""One fake product and one browser for all tests of pages; a missing Chromium fails the run with the reason."""
+"""One fake product and one browser for all tests of pages; a missing Chromium fails the run with the reason.
+
+They end with the package: while Playwright runs, no other test of the same process can have an event loop.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,13 @@ from tests.browser.fake_product import PASSWORD, FakeProduct, fake_product
 MICROPHONE_HZ = 1000.0
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeProduct]:
     with fake_product(tmp_path_factory.mktemp("web")) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def play() -> Iterator[Playwright]:
     if not Path(PROGRAM).exists():
         pytest.fail(f"{PROGRAM} is missing: apt-get install chromium, or set CHROMIUM")
@@ -29,7 +32,7 @@ def play() -> Iterator[Playwright]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(play: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     tone = write_tone(tmp_path_factory.mktemp("tone") / "mic.wav", MICROPHONE_HZ)
     with chromium(play, tone) as running:
