@@ -29,7 +29,8 @@ class Gate:
     """Lets speech through to the recogniser, with what came just before; it need not decode silence."""
 
     def __init__(self) -> None:
-        self._before: deque[tuple[int, bytes]] = deque(maxlen=PRE_ROLL_FRAMES)
+        self._recent: deque[tuple[int, bytes]] = deque(maxlen=PRE_ROLL_FRAMES)
+        self._unheard = 0
         self._open_for = 0
         self._seq = 0
         self._number: int | None = None
@@ -40,6 +41,7 @@ class Gate:
         """A new turn; the pre-roll is heard again, for the turn may have begun before it was asked for."""
         self._wanted = (turn, grammar)
         self._open_for = 0
+        self._unheard = len(self._recent)
         if self.session is not None:
             self.session.expect(turn, grammar)
 
@@ -50,11 +52,10 @@ class Gate:
             session.expect(*self._wanted)
 
     def frame(self, number: int, pcm: bytes, *, speech: bool) -> None:
+        self._recent.append((number, pcm))
+        self._unheard = min(self._unheard + 1, PRE_ROLL_FRAMES)
         if speech:
-            if not self._open_for:
-                self._pass_on()
             self._open_for = HANG_OVER_FRAMES
-        self._before.append((number, pcm))
         if self._open_for:
             self._open_for -= 1
             self._pass_on()
@@ -62,15 +63,17 @@ class Gate:
     def finish(self) -> bool:
         """The turn is over. False if there is no recogniser to ask."""
         self._open_for = 0
-        self._before.clear()
+        self._recent.clear()
+        self._unheard = 0
         if self.session is None:
             return False
         self.session.finish()
         return True
 
     def _pass_on(self) -> None:
-        while self._before:
-            number, pcm = self._before.popleft()
+        unheard = list(self._recent)[len(self._recent) - self._unheard :]
+        self._unheard = 0
+        for number, pcm in unheard:
             lost = 0 if self._number is None else number - self._number - 1
             self._seq += 1 + (lost if 0 < lost < PRE_ROLL_FRAMES else 0)
             self._number = number

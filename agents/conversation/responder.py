@@ -25,6 +25,8 @@ GARBLED_BELOW: Final = 0.03
 """Confidence below which the words are something else altogether."""
 UNSURE_BELOW: Final = 0.25
 """Confidence below which a question is not left for a wish of so few words."""
+GUESSED_BELOW: Final = 0.04
+"""The same where everything may be wished: "no thanks" is often not surer than 0.05."""
 SHORT_WORDS: Final = 2
 _REASONS: Final = {
     Why.CLOSED: "closed_day",
@@ -108,8 +110,8 @@ class _Answer:
         if len(self._at.text.split()) > SHORT_WORDS:
             return self._at.confidence < GARBLED_BELOW
         wish = found.intent is not None and not (found.values or found.answer)
-        asks = self._step.expect.kind != "intents"
-        return asks and wish and self._at.confidence < UNSURE_BELOW
+        limit = GUESSED_BELOW if self._step.expect.kind == "intents" else UNSURE_BELOW
+        return wish and self._at.confidence < limit
 
     def _meant(self, found: Understanding) -> Reply:
         if found.refused:

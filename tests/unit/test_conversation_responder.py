@@ -150,7 +150,8 @@ def test_repeating_says_the_last_answer_again() -> None:
         ("confirm", "yes", 0.0, False),
         ("day", "monday for john", 0.01, True),
         ("help", "where are you", 0.1, False),
-        ("help", "goodbye", 0.01, False),
+        ("help", "goodbye", 0.035, True),
+        ("help", "goodbye", 0.05, False),
     ],
 )
 def test_words_found_in_something_else_are_asked_again(
