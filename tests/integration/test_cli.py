@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import socket
 import stat
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.test import Client
 
 from agents.models import Agent, AgentVersion
@@ -291,3 +292,17 @@ def test_the_doctor_exits_by_what_it_found(
 
     assert ended == code
     assert json.loads(output.getvalue())[0]["remedy"] == found[0].remedy
+
+
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [
+        ("demo", "is no SIP URI such as sip:demo@127.0.0.1:5060"),
+        ("tel:+4930555017", "cannot be called"),
+        ("sip:127.0.0.1", "cannot be called"),
+        ("sip:demo@nowhere.invalid", "there is no machine nowhere.invalid"),
+    ],
+)
+def test_try_call_says_what_is_wrong_with_a_uri(uri: str, words: str) -> None:
+    with pytest.raises(CommandError, match=re.escape(words)):
+        run("try_call", "--sip", uri)

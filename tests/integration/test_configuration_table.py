@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from voiceapp.configuration import VARIABLES, ConfigurationError, load
+from voiceapp.configuration import REPOSITORY, VARIABLES, ConfigurationError, load
 
 ROWS = re.compile(r"^\| `(VOICEAPP_\w+)` \| (.+?) \| (.+) \|$", re.MULTILINE)
 TABLE = Path(__file__).resolve().parent.parent.parent / "docs" / "configuration.md"
@@ -60,3 +63,22 @@ def test_a_misspelt_setting_stops_the_start() -> None:
 )
 def test_a_secret_is_not_shown_with_the_configuration(name: str) -> None:
     assert "canary" not in repr(load({name: "redis://u:canary@h/0"}))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("VOICEAPP_DATABASE_URL", "mysql://u:canary@h/x"), ("VOICEAPP_DATA", "/dev/null/data")],
+)
+def test_the_command_line_says_in_one_line_which_setting_is_wrong(name: str, text: str) -> None:
+    outcome = subprocess.run(
+        [sys.executable, REPOSITORY / "manage.py", "version"],
+        env=os.environ | {name: text},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert outcome.returncode == 1
+    assert outcome.stderr.count("\n") == 1
+    assert name in outcome.stderr
+    assert "canary" not in outcome.stderr

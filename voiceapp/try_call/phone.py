@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import socket
 from collections.abc import Callable
 from typing import Final
 
@@ -17,16 +18,19 @@ from telephony.sdp import offer_answer
 from telephony.sdp.offer_answer import Agreed, Capabilities
 from telephony.sip.core import EngineSettings
 from telephony.sip.engine import SipEngine
+from telephony.sip.errors import UriError, reason_phrase
 from telephony.sip.events import Answered, SipEvent, Terminated
 from telephony.sip.ids import TokenIds
-from telephony.sip.session import OutgoingSession
+from telephony.sip.session import Cause, OutgoingSession
 from telephony.sip.transport import SipTransport, TransportSettings
-from telephony.sip.uri import parse_uri
+from telephony.sip.uri import Uri, parse_uri
 from voiceapp.try_call.audio import FRAME_S, Samples
 from voiceapp.try_call.caller import Caller, Stage
 
 RATE_HZ: Final = 8000
 ANSWER_S: Final = 15.0
+SIP_PORT: Final = 5060
+EXAMPLE: Final = "sip:demo@127.0.0.1:5060"
 _ULAW, _ALAW = 0, 1
 _LAWS: Final = {0: _ULAW, 8: _ALAW}
 
@@ -44,13 +48,17 @@ class _Rtp(asyncio.DatagramProtocol):
 
 
 class PhoneLine:
-    """Calls a SIP URI and holds the caller's conversation; `user` is what the other side sees as caller."""
+    """Calls a SIP URI and holds the caller's conversation; `user` is what the other side sees as caller.
 
-    def __init__(self, uri: str, caller: Caller, *, user: str, bind: str = "127.0.0.1") -> None:
+    Raises: CallFailedError for a URI that cannot be called.
+    """
+
+    def __init__(self, uri: str, caller: Caller, *, user: str) -> None:
         self._uri = uri
+        self._target = _target(uri)
         self._caller = caller
         self._user = user
-        self._bind = bind
+        self._bind = ""
         self._ended = asyncio.Event()
         self._answered = asyncio.Event()
         self._outcome = ""
@@ -67,6 +75,8 @@ class PhoneLine:
         Raises: CallFailedError, OSError.
         """
         loop = asyncio.get_running_loop()
+        host = await _address_of(self._target.host)
+        self._bind = _route_source(host)
         engine = SipEngine(EngineSettings(user=self._user), TokenIds(os.urandom))
         sip = SipTransport(engine, self._event, TransportSettings(bind=(self._bind, 0)))
         await sip.start()
@@ -74,7 +84,7 @@ class PhoneLine:
             lambda: _Rtp(self._packet), local_addr=(self._bind, 0)
         )
         try:
-            session = self._dial(engine, sip)
+            session = self._dial(engine, sip, host)
             await self._until_answered(session, sip)
             self._caller.connected(loop.time())
             await self._talk()
@@ -86,12 +96,12 @@ class PhoneLine:
             self._rtp.close()
             await sip.close()
 
-    def _dial(self, engine: SipEngine, sip: SipTransport) -> OutgoingSession:
+    def _dial(self, engine: SipEngine, sip: SipTransport, host: str) -> OutgoingSession:
         port = self._rtp.get_extra_info("sockname")[1] if self._rtp else 0
         self._offer = offer_answer.offer(Capabilities(self._bind, port))
-        target = parse_uri(self._uri)
+        target = self._target
         tcp = (target.param("transport") or "").lower() == "tcp"
-        flow = sip.flow("tcp" if tcp else "udp", target.host, target.port or 5060)
+        flow = sip.flow("tcp" if tcp else "udp", host, target.port or SIP_PORT)
         session = engine.invite(
             self._uri,
             from_=f"sip:{self._user}@{self._bind}",
@@ -108,7 +118,7 @@ class PhoneLine:
             if not self._ended.is_set():
                 session.cancel(sip.now())
                 sip.flush()
-            raise CallFailedError(self._outcome or "the call was not answered")
+            raise CallFailedError(self._outcome or f"nothing answers at {self._target}")
 
     def _event(self, event: SipEvent) -> None:
         if isinstance(event, Answered) and event.sdp is not None and self._offer is not None:
@@ -116,7 +126,7 @@ class PhoneLine:
             self._agreed = agreed if isinstance(agreed, Agreed) else None
             self._answered.set()
         elif isinstance(event, Terminated):
-            self._outcome = f"ended with {event.cause.status or event.cause.kind.name.lower()}"
+            self._outcome = _in_words(event.cause)
             self._ended.set()
             self._answered.set()
 
@@ -155,6 +165,37 @@ class PhoneLine:
             octets = np.frombuffer(packet.payload, np.uint8).reshape(1, -1)
             pcm = g711.decode(octets, np.array([law]))[0]
             self._caller.heard(packet.timestamp, pcm, asyncio.get_running_loop().time())
+
+
+def _target(text: str) -> Uri:
+    try:
+        uri = parse_uri(text)
+    except UriError as error:
+        raise CallFailedError(f"{text} is no SIP URI such as {EXAMPLE}: {error}") from error
+    if uri.scheme != "sip" or not uri.user:
+        raise CallFailedError(f"{text} cannot be called: it takes a SIP URI such as {EXAMPLE}")
+    return uri
+
+
+async def _address_of(host: str) -> str:
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, family=socket.AF_INET)
+    except OSError as error:
+        raise CallFailedError(f"there is no machine {host}: {error.strerror}") from error
+    return str(found[0][4][0])
+
+
+def _route_source(host: str) -> str:
+    """The address of ours that packets to `host` leave by; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((host, SIP_PORT))
+        return str(probe.getsockname()[0])
+
+
+def _in_words(cause: Cause) -> str:
+    if cause.status is None:
+        return f"ended with {cause.kind.name.lower()}"
+    return f"refused with {cause.status} {cause.reason or reason_phrase(cause.status)}"
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
