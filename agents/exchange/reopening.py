@@ -11,6 +11,8 @@ from telephony.call.ports import CallAccess
 from telephony.call.state import Conversation
 
 BECAUSE: Final = "reopened"
+LONGEST_S: Final = 4.0
+"""An answer that was not heard by then never will be: what the caller says now is a turn of its own."""
 
 
 class Reopening:
@@ -36,6 +38,8 @@ class Reopening:
         before, answer = self._before, self._reply.answer
         self._before = None
         if before is None or answer is None or answer.cause != "speech" or answer.ending:
+            return None
+        if self._call.now_s() - answer.asked_s > LONGEST_S:
             return None
         nothing_to_say = answer.complete and not answer.utterances
         if not answer.committed or nothing_to_say or self._voice.first_sample_s is not None:
