@@ -32,14 +32,14 @@ MOST_EMBEDDED = 2
 KEYS = ("v2v_ms", "v2v_minus_endpoint_ms", "duck_ms", "stop_ms", "greeting_ms")
 
 
-def plans(cuts: int, questions: int, lines: tuple[str, ...]) -> list[Plan]:
+def plans(cuts: int, questions: int, lines: tuple[str, ...], *, null: bool) -> list[Plan]:
     """Uncut calls first, one per question: the others are compared with them."""
     found = []
     for line in lines:
         found += [Plan(line, "uncut", n) for n in range(questions)]
-        found += [Plan(line, "cut", n % questions) for n in range(cuts)]
-        found.append(Plan(line, "null", 0))
-    if "phone" in lines:
+        found += [Plan(line, "cut", n % questions, n) for n in range(cuts)]
+        found += [Plan(line, "null", 0)] * null
+    if null and "phone" in lines:
         found.append(Plan("phone", "silent", 0))
     return found
 
@@ -159,18 +159,20 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few calls, many at once: 50 s")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.cuts, arguments.at_once = 2, 4
+        arguments.cuts, arguments.at_once = 2, 5
     lines = (arguments.line,) if arguments.line else LINES
-    what = plans(arguments.cuts, 1 if arguments.quick else len(QUESTIONS), lines)
+    questions = 1 if arguments.quick else len(QUESTIONS)
+    what = plans(arguments.cuts, questions, lines, null=True)
     all_parts = ("fake", "embedded") if arguments.parts == "both" else (arguments.parts,)
     answers: dict[str, Any] = {}
     with ExitStack() as stack:
         started = start(all_parts, stack)
         for parts, product in zip(all_parts, started, strict=True):
             prioritised = not arguments.plain and prioritise_product(product)
-            at_once = (
-                arguments.at_once if parts == "fake" else min(arguments.at_once, MOST_EMBEDDED)
-            )
+            at_once = arguments.at_once
+            if parts == "embedded":
+                at_once = min(at_once, MOST_EMBEDDED)
+                what = plans(1, 1, lines, null=False) if arguments.quick else what
             rows = measure(product, what, at_once)
             for row in rows:
                 print(json.dumps({"parts": parts, **row}), flush=True)

@@ -61,6 +61,7 @@ class Plan:
     line: str
     kind: str
     number: int
+    interruption: int = 0
 
     @property
     def question(self) -> int:
@@ -130,7 +131,7 @@ def _prepared(plan: Plan) -> Call:
     question = cut_to_voice(read_wav(spoken_wav(text, rate_hz, voice), rate_hz), rate_hz)
     interruption = None
     if plan.kind == "cut":
-        voice, text = INTERRUPTIONS[plan.number % len(INTERRUPTIONS)]
+        voice, text = INTERRUPTIONS[plan.interruption % len(INTERRUPTIONS)]
         interruption = cut_to_voice(read_wav(spoken_wav(text, rate_hz, voice), rate_hz), rate_hz)
     return Call(plan, Probe(Task(plan.kind, question, interruption, rate_hz, loud)), loud)
 
