@@ -26,7 +26,7 @@ GARBLED_BELOW: Final = 0.03
 UNSURE_BELOW: Final = 0.25
 """Confidence below which a question is not left for a wish of so few words."""
 GUESSED_BELOW: Final = 0.04
-"""The same where everything may be wished: "no thanks" is often not surer than 0.05."""
+"""The same for every wish: "no thanks" is often not surer than 0.05, and the half of a sentence is no goodbye."""
 SHORT_WORDS: Final = 2
 _REASONS: Final = {
     Why.CLOSED: "closed_day",
@@ -107,11 +107,14 @@ class _Answer:
 
         Words as short as yes and no never come out sure.
         """
-        if len(self._at.text.split()) > SHORT_WORDS:
-            return self._at.confidence < GARBLED_BELOW
+        kind = self._step.expect.kind
+        short = len(self._at.text.split()) <= SHORT_WORDS
         wish = found.intent is not None and not (found.values or found.answer)
-        limit = GUESSED_BELOW if self._step.expect.kind == "intents" else UNSURE_BELOW
-        return wish and self._at.confidence < limit
+        if wish:
+            limit = UNSURE_BELOW if short and kind != "intents" else GUESSED_BELOW
+        else:
+            limit = 0.0 if short else GARBLED_BELOW
+        return self._at.confidence < limit
 
     def _meant(self, found: Understanding) -> Reply:
         if found.refused:

@@ -20,7 +20,7 @@ finals came later than 0.4 s, and "i would like to book an appointment" was half
 
 
 LATE_CONFIDENCE: Final = 0.035
-"""How sure a partial is that stands for want of final words: enough for a sentence, not for a single word."""
+"""How sure a partial is that stands for want of final words: enough for a value, not for a wish."""
 
 
 class Send(Protocol):

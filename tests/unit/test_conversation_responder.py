@@ -151,6 +151,8 @@ def test_repeating_says_the_last_answer_again() -> None:
         ("day", "monday for john", 0.01, True),
         ("help", "where are you", 0.1, False),
         ("help", "goodbye", 0.035, True),
+        ("help", "what are your no", 0.035, True),
+        ("help", "book monday at three", 0.035, False),
         ("help", "goodbye", 0.05, False),
     ],
 )
