@@ -143,6 +143,35 @@ def test_a_page_hears_of_its_call_by_events(visit: Visit) -> None:
     assert {"call", "state", "connected", "ended"} <= names
 
 
+def test_the_script_tag_passes_on_every_attribute_and_names_what_it_does_not_know(
+    visit: Visit, product: FakeProduct
+) -> None:
+    page = visit("/try/")
+    warned: list[str] = []
+    page.on("console", lambda line: warned.append(line.text) if line.type == "warning" else None)
+    page.evaluate(
+        """(src) => { document.querySelector("voice-agent").remove();
+        const tag = Object.assign(document.createElement("script"), { src });
+        Object.assign(tag.dataset, { agent: "demo", placement: "middle", theme: "dim", variables: '{"plan": "gold"}' });
+        document.head.append(tag); }""",
+        f"{product.base}/w/1/widget.js",
+    )
+    expect(page.get_by_role("button", name="Open voice assistant")).to_be_visible()
+    assert page.locator("voice-agent").get_attribute("variables") == '{"plan": "gold"}'
+    assert [text.split(" is unknown")[0] for text in warned] == [
+        'voice-agent: placement="middle"',
+        'voice-agent: theme="dim"',
+    ]
+
+
+def test_no_notice_of_an_automated_assistant_stands_beside_a_person(visit: Visit) -> None:
+    page = visit("/try/")
+    notice = page.locator(".notice")
+    expect(notice).to_be_visible()
+    page.evaluate("document.querySelector('voice-agent').panel.show('human', true)")
+    expect(notice).to_be_hidden()
+
+
 def test_variables_over_a_limit_place_no_call(visit: Visit) -> None:
     page = visit("/try/")
     said = page.evaluate(

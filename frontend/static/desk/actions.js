@@ -187,6 +187,7 @@ export class Actions {
     }
     if (isOver && this.ears && this.call === row?.id) this.drop();
     this.bar.hidden = isOver && !this.ears;
+    const held = this.bar.contains(document.activeElement) && document.activeElement;
     setAttribute(this.listenButton, "aria-pressed", String(this.listening));
     setText(this.listenButton.lastChild, this.listening ? "Stop listening" : "Listen");
     this.allow(this.listenButton, "listen_call", "listen to calls", isOver);
@@ -197,6 +198,7 @@ export class Actions {
     this.backButton.hidden = !mine;
     this.muteButton.hidden = this.air.hidden = !this.onAir;
     this.meter.hidden = !this.listening || this.onAir;
+    if (held?.hidden) this.bar.querySelector("button:enabled:not([hidden])")?.focus(); // the keyboard stays in the bar
   }
 
   allow(button, permission, words, isOff) {

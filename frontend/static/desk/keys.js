@@ -20,7 +20,7 @@ export function onKeys(actions, extra = {}) {
     if (after && event.timeStamp - after < PAIR_MS && PLACES[event.key]) return location.assign(PLACES[event.key]);
     after = event.key === "g" ? event.timeStamp : 0;
     const run = table[event.key];
-    if (!run) return;
+    if (!run || (event.key === "Enter" && event.target.closest("a, button"))) return;
     event.preventDefault();
     run();
   });

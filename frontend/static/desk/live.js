@@ -120,7 +120,8 @@ let latest = null;
 let spoken = "";
 setInterval(() => {
   if (!latest) return;
-  const words = `${latest.live} live calls, ${latest.attention} need attention`;
+  const { live, attention } = latest;
+  const words = `${live} live ${live === 1 ? "call" : "calls"}, ${attention} ${attention === 1 ? "needs" : "need"} attention`;
   if (words !== spoken) setText(byId("summary"), (spoken = words));
 }, SUMMARY_MS);
 

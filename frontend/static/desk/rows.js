@@ -26,6 +26,7 @@ export class Rows {
     this.selected = null;
     this.watcher = new IntersectionObserver((entries) => this.noticeVisible(entries), { rootMargin: "200px" });
     body.addEventListener("click", (event) => this.onClick(event));
+    body.addEventListener("focusin", (event) => this.onFocus(event.target.closest("tr")?.dataset.call));
     body.addEventListener("dblclick", (event) => this.onOpen(event.target.closest("tr")?.dataset.call));
     for (const type of ["pointerleave", "focusout"]) body.addEventListener(type, () => this.plan());
     setInterval(() => this.tick(), 1000);
@@ -96,11 +97,18 @@ export class Rows {
       const node = this.nodes.get(id) || this.create(id);
       if ((isNew || !isHeld) && this.body.children[i] !== node) this.body.insertBefore(node, this.body.children[i] || null);
     });
+    this.keepStop();
+  }
+
+  // Exactly one row is reached by Tab, also when the one that was is gone.
+  keepStop() {
+    const stop = this.nodes.get(this.selected) || this.body.firstElementChild;
+    for (const node of this.nodes.values()) if (node.tabIndex !== (node === stop ? 0 : -1)) node.tabIndex = node === stop ? 0 : -1;
   }
 
   create(id) {
     const cell = (name, ...children) => el("td", { class: name }, ...children);
-    const node = el("tr", { "data-call": id, tabindex: this.nodes.size ? "-1" : "0" },
+    const node = el("tr", { "data-call": id, tabindex: "-1" },
       cell("c-state", el("span", { class: "state" }, icon("dots"), el("span"))),
       cell("c-caller", el("a", { class: "clip", tabindex: "-1", href: `/calls/${id}/` })),
       cell("c-agent", el("span", { class: "clip" }), el("span", { class: "step clip faint" })),
@@ -182,17 +190,18 @@ export class Rows {
     this.select(node.dataset.call, true);
   }
 
+  onFocus(id) {
+    if (id && id !== this.selected) this.select(id);
+  }
+
   select(id, focus = false) {
     const before = this.nodes.get(this.selected);
-    if (before) {
-      setAttribute(before, "aria-selected", "false");
-      before.tabIndex = -1;
-    }
+    if (before) setAttribute(before, "aria-selected", "false");
     this.selected = id;
+    this.keepStop();
     const node = this.nodes.get(id);
     if (node) {
       setAttribute(node, "aria-selected", "true");
-      node.tabIndex = 0;
       if (focus) node.focus({ preventScroll: false });
     }
     this.onSelect(this.rows.get(id));

@@ -7,6 +7,7 @@ import { WORDS } from "./words.js";
 const TAG = document.currentScript;
 const BASE = new URL(TAG.src);
 const METER_MS = 60;
+const LOOKS = [["placement", "bottom-end", "bottom-start", "top-end", "top-start"], ["theme", "light", "dark"]]; // read by the style alone
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(STYLE);
 
@@ -41,7 +42,8 @@ class VoiceAgent extends HTMLElement {
     const label = this.getAttribute("label") || WORDS.talk;
     const hasCaptions = this.choice("captions", ["on", "off"]) === "on";
     this.panel = new Panel(this, { isLauncher, hasCaptions, title: this.getAttribute("label") || WORDS.title });
-    if (this.getAttribute("consent") === "none") this.panel.notice.hidden = true;
+    for (const [name, ...allowed] of LOOKS) this.choice(name, allowed);
+    if (this.choice("consent", ["notice", "none"]) === "none") this.panel.notice.hidden = true;
     if (isLauncher) {
       this.launcher = make("button", { class: "launcher", type: "button", part: "launcher", "aria-label": WORDS.open, "aria-expanded": "false", onclick: () => this.open() }, drawing("talk"), make("span", { text: label }));
       root.append(this.launcher);
@@ -68,6 +70,7 @@ class VoiceAgent extends HTMLElement {
     on("refused", ({ text }) => panel.showSub(text));
     on("silent", () => { panel.hear.hidden = false; });
     on("error", (detail) => {
+      if (detail.code === "origin") console.warn(`voice-agent: ${location.origin} is not among the origins of the key ${call.key}; they are set in the admin, under Widget keys`);
       panel.showError(detail.text, detail.code.includes("mic") || detail.code === "insecure");
       emit("error", detail);
     });
@@ -159,7 +162,7 @@ if (TAG.dataset.agent) {
   const mount = () => {
     const element = document.createElement("voice-agent");
     element.setAttribute("agent", TAG.dataset.agent);
-    for (const name of ["variant", "placement", "label", "theme", "captions", "consent", "lang"]) {
+    for (const name of ["variant", "placement", "label", "theme", "captions", "consent", "variables", "lang"]) {
       if (TAG.dataset[name]) element.setAttribute(name, TAG.dataset[name]);
     }
     document.body.append(element);

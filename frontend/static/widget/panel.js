@@ -50,7 +50,7 @@ export class Panel {
     this.log = make("ol", { class: "log", role: "log", "aria-live": "polite", "aria-label": WORDS.captions, part: "transcript", tabindex: "0", hidden: "" });
     this.foot = this.buildFoot();
     this.notice = make("p", { class: "notice", part: "notice", text: WORDS.notice });
-    this.root = make("section", { class: "panel", part: "panel", "aria-label": title });
+    this.root = make("section", { class: "panel", part: "panel", "aria-label": title, tabindex: "-1" });
     if (isLauncher) {
       const close = make("button", { type: "button", "aria-label": WORDS.close, onclick: () => does.close() }, drawing("close"));
       this.root.append(make("div", { class: "head" }, make("span", { text: title }), close));
@@ -80,7 +80,16 @@ export class Panel {
     if (isOn) this.input.focus();
   }
 
+  // A control that goes hands the keyboard to the next one, not to the page.
+  handOn(held) {
+    if (!held || !(held === this.root ? this.isWaiting : held.closest("[hidden]"))) return;
+    const next = this.foot.hidden ? this.startButton : this.muteButton;
+    this.isWaiting = next.hidden;
+    (next.hidden ? this.root : next).focus({ preventScroll: true });
+  }
+
   show(state, isLive = false) {
+    const held = this.root.contains(this.root.getRootNode().activeElement) && this.root.getRootNode().activeElement;
     this.root.dataset.state = state;
     this.root.classList.toggle("live", isLive);
     this.word.textContent = WORDS[state] || state;
@@ -96,6 +105,7 @@ export class Panel {
     if (state !== "error") this.typeButton.hidden = true;
     this.foot.hidden = !isLive;
     if (!isLive) this.hear.hidden = true;
+    this.handOn(held);
   }
 
   showError(text, mayType) {

@@ -11,7 +11,7 @@ color-scheme:light dark;display:block;font:15px/1.45 var(--va-font,system-ui,san
 *{box-sizing:border-box}[hidden]{display:none!important}
 button,input{font:inherit;color:inherit}
 button{cursor:pointer;border:0;background:none}
-:focus-visible{outline:3px solid var(--a);outline-offset:2px}
+:focus-visible{outline:3px solid var(--a);outline-offset:2px}.panel:focus{outline:0}
 svg{width:22px;height:22px;fill:none;stroke:currentColor;stroke-width:2;stroke-linecap:round;stroke-linejoin:round;flex:none}
 .launcher{display:flex;align-items:center;gap:10px;min-height:56px;padding:0 22px 0 18px;margin-inline-start:auto;border-radius:99px;background:var(--a);color:var(--at);font-weight:620;box-shadow:var(--va-shadow,0 6px 24px #1018403d)}
 .panel{display:grid;grid-template-rows:auto auto minmax(0,1fr) auto;background:var(--s);border:1px solid var(--b);border-radius:var(--r);box-shadow:var(--va-shadow,0 12px 48px #10184024);overflow:hidden}
@@ -50,7 +50,7 @@ svg{width:22px;height:22px;fill:none;stroke:currentColor;stroke-width:2;stroke-l
 .tools svg{width:19px;height:19px}
 form{display:flex;gap:8px}input{flex:1;min-width:0;min-height:44px;padding:0 14px;border-radius:99px;border:1px solid var(--b);background:color-mix(in oklab,var(--t) 4%,var(--s))}
 form button{width:44px;height:44px;border-radius:50%;background:var(--a);color:var(--at);display:grid;place-items:center;flex:none}
-.notice{margin:0;padding:0 18px 14px;text-align:center;font-size:12.5px;color:var(--q)}
+[data-state=human] .notice{visibility:hidden}.notice{margin:0;padding:0 18px 14px;text-align:center;font-size:12.5px;color:var(--q)}
 @media (prefers-reduced-motion:reduce){*,*::before,*::after{animation:none!important;transition:none!important}.orb::before,.orb::after{transform:none}}
 @media (forced-colors:active){button,.panel{border:1px solid ButtonBorder}}`;
 
