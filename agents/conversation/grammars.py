@@ -80,6 +80,8 @@ def _moments(flow: Flow, step: Step) -> Iterator[Part]:
     days = f"({_dates().alternatives})" if day else ""
     times = f"({grammar.time().alternatives})" if time else ""
     moment = f"{days} [{times}]" if day and time and asked != "time" else days or times
+    if day and time and asked in ("name", "yes_no"):  # a correction may be of the time alone
+        moment = f"{days} [{times}] | {times}"
     if asked == "time":
         moment = f"{times} | {days}" if day else times
     lead = _CORRECTION
