@@ -128,9 +128,10 @@ class CloseCall:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """First message of a worker: its name."""
+    """First message of a worker: its name, and how many calls its recognisers can listen to at once."""
 
     worker: str
+    calls: int
 
 
 @dataclass(frozen=True, slots=True)

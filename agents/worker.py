@@ -149,7 +149,7 @@ class Worker:
         """One media node, until it goes away."""
         link = _Link(self, writer)
         self._links.add(link)
-        link.send(Hello(self._name))
+        link.send(Hello(self._name, self._engines.calls))
         beat = self.spawn("heartbeat", link.heartbeat())
         try:
             await link.read(reader)

@@ -79,10 +79,13 @@ class Log(EventLog, Protocol):
 
 
 class Brains(Protocol):
-    """The links to the agent workers. `ready`: workers that can take a call."""
+    """The links to the agent workers. `ready`: workers that can take a call; `calls`: how many they can listen to."""
 
     @property
     def ready(self) -> int: ...
+
+    @property
+    def calls(self) -> int | None: ...
 
     async def run(self) -> None:
         """Keeps the links until cancelled."""
@@ -156,7 +159,7 @@ class MediaNode:
                 node=node,
                 limits=Limits(resume_s=float(configuration.resume_s)),
             ),
-            max_calls=configuration.max_calls,
+            max_calls=self._calls_to_serve,
             new_id=lambda: CallId(f"c-{secrets.token_hex(8)}"),
         )
         self._board = Switchboard(
@@ -172,10 +175,14 @@ class MediaNode:
         self._sip = SipTransport(
             self._engine, self._sip_event, TransportSettings(bind=bind, guard=guard)
         )
-        self._phone = PhoneGateway(
-            self._board, self._sip, address=address, max_calls=configuration.max_calls
-        )
+        self._phone = PhoneGateway(self._board, self._sip, address=address)
         self._requests = self._make_requests()
+
+    def _calls_to_serve(self) -> int:
+        """A call that nobody can listen to is refused at the door, with 503 and Retry-After."""
+        heard = self._parts.brains.calls
+        most = self._configuration.max_calls
+        return most if heard is None else min(most, heard)
 
     def _media_settings(self) -> MediaSettings:
         calls = self._configuration.max_calls + _SPARE
@@ -295,7 +302,7 @@ class MediaNode:
         stats = self._plane.stats()
         return {
             "calls": len(self._registry),
-            "max_calls": self._configuration.max_calls,
+            "max_calls": self._registry.max_calls,
             "draining": self._registry.draining,
             "media": {
                 "alive": self._plane.alive,

@@ -204,6 +204,10 @@ class PocketsphinxStt:
         return [worker.process.pid for worker in self._workers]
 
     @property
+    def capacity(self) -> int:
+        return self._processes * self._decoders
+
+    @property
     def free(self) -> int:
         """Calls that can still be opened."""
         return sum(self._decoders - len(worker.sessions) for worker in self._workers)
@@ -232,7 +236,7 @@ class PocketsphinxStt:
             self._spawn()
         worker = min(self._workers, key=lambda one: len(one.sessions), default=None)
         if worker is None or len(worker.sessions) >= self._decoders:
-            message = f"{self._processes * self._decoders} calls are listened to, which is all"
+            message = f"{self.capacity} calls are listened to, which is all"
             raise NoCapacityError(message)
         session = PocketsphinxSession(self, next(self._contexts), rate_hz)
         worker.sessions[session.context] = session

@@ -91,7 +91,7 @@ class ScriptedStt:
     def __init__(self, sentences: Sequence[str] = ("yes",), capacity: int = 1_000) -> None:
         self._sentences = tuple(sentences)
         self._next = 0
-        self._capacity = capacity
+        self.capacity = capacity
         self._sessions: set[ScriptedSession] = set()
 
     @property
@@ -114,8 +114,8 @@ class ScriptedStt:
 
     async def open(self, call: str, rate_hz: int, expected: Grammar) -> ScriptedSession:
         """See the port."""
-        if len(self._sessions) >= self._capacity:
-            message = f"{self._capacity} calls are listened to, which is all"
+        if len(self._sessions) >= self.capacity:
+            message = f"{self.capacity} calls are listened to, which is all"
             raise NoCapacityError(message)
         session = ScriptedSession(self)
         self._sessions.add(session)

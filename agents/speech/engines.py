@@ -13,6 +13,7 @@ from agents.speech.ports import LanguageModel, SpeechToText, TextToSpeech
 
 AUTO: Final = "auto"
 NONE: Final = "none"
+NO_LIMIT: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class SpeechSettings:
     tts: str = AUTO
     llm: str = NONE
     stt_processes: int = 2
-    stt_decoders: int = 2
+    stt_decoders: int = 4
     tts_processes: int = 1
     llm_base_url: str = ""
     llm_model: str = ""
@@ -58,6 +59,11 @@ class Engines:
     tts: TextToSpeech | None
     llm: LanguageModel | None
     choices: tuple[EngineChoice, ...]
+
+    @property
+    def calls(self) -> int:
+        """How many calls can be listened to at once; without a recogniser keys still work, so that is no limit."""
+        return NO_LIMIT if self.stt is None else self.stt.capacity
 
     async def close(self) -> None:
         """Ends all of them."""

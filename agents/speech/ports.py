@@ -96,6 +96,11 @@ class SttSession(Protocol):
 class SpeechToText(Protocol):
     """A recogniser engine or provider."""
 
+    @property
+    def capacity(self) -> int:
+        """Sessions that can be open at once."""
+        ...
+
     async def start(self) -> None:
         """Load, connect or warm up. Raises: EngineMissingError."""
         ...

@@ -28,7 +28,7 @@ class CallRegistry:
     """Live calls by id, and calls that have just ended. For the loop's thread."""
 
     def __init__(
-        self, ports: SessionPorts, *, max_calls: int, new_id: Callable[[], CallId]
+        self, ports: SessionPorts, *, max_calls: Callable[[], int], new_id: Callable[[], CallId]
     ) -> None:
         self._ports = ports
         self._max_calls = max_calls
@@ -42,9 +42,14 @@ class CallRegistry:
         return len(self._sessions)
 
     @property
+    def max_calls(self) -> int:
+        """As many as can be served now: what calls need may come and go."""
+        return self._max_calls()
+
+    @property
     def has_room(self) -> bool:
         """Whether one more call is taken: asked before anything is allocated for it."""
-        return not self.draining and len(self._sessions) < self._max_calls
+        return not self.draining and len(self._sessions) < self.max_calls
 
     def open(self, audio: CallAudio, call: CallId | None = None) -> CallSession:
         """A running session without a call yet: attach the leg, join the agent, then `StartCall`.

@@ -37,12 +37,11 @@ PHONE_VOICE_HZ = 8000
 class PhoneGateway:
     """`address`: what our SDP names as ours. `counters`: calls taken and refused, by reason."""
 
-    def __init__(self, board: Switchboard, wire: Wire, *, address: str, max_calls: int) -> None:
+    def __init__(self, board: Switchboard, wire: Wire, *, address: str) -> None:
         self.counters: Counter[str] = Counter()
         self._board = board
         self._wire = wire
         self._address = address
-        self._max_calls = max_calls
         self._legs: dict[object, SipLeg] = {}
 
     def handle(self, event: SipEvent) -> None:
@@ -74,8 +73,8 @@ class PhoneGateway:
     # ------------------------------------------------------------------------------- INVITE
 
     def _invited(self, session: IncomingSession, sdp: bytes | None) -> None:
-        load = Load(len(self._board.registry), self._max_calls, self._board.registry.draining)
-        refusal = admit(load)
+        calls = self._board.registry
+        refusal = admit(Load(len(calls), calls.max_calls, calls.draining))
         if refusal is not None:
             self._refuse(session, refusal.status, refusal.reason, refusal.retry_after_s)
             return

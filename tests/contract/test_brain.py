@@ -120,6 +120,7 @@ async def test_call_is_told_of_its_worker_and_gets_an_answer_of_the_flow(bench: 
     last = await bench.until(lambda m: isinstance(m, Proposal) and m.last)
     first = bench.told[1]
     assert isinstance(first, Proposal)
+    assert bench.brain.calls == 1_000
     assert "Quay Street" in first.text
     assert last.generation == 1
 

@@ -123,7 +123,7 @@ async def test_a_node_that_stops_hangs_up_within_five_seconds(tmp_path: Path) ->
     [({}, "nobody", "404"), ({"VOICEAPP_MAX_CALLS": "1"}, "demo", "503")],
 )
 async def test_a_call_that_cannot_be_taken_is_refused(
-    tmp_path: Path, settings: dict[str, str], number: str, status: str
+    tmp_path: Path, settings: dict[str, Any], number: str, status: str
 ) -> None:
     async with running_node(tmp_path, {"seconds": 60}, **settings) as node:
         if status == "503":
@@ -131,6 +131,19 @@ async def test_a_call_that_cannot_be_taken_is_refused(
         uri = node.uri.replace("demo", number)
         with pytest.raises(CallFailedError, match=status):
             await PhoneLine(uri, Caller([], 8000), user="ann").hold()
+
+
+async def test_a_call_that_nobody_could_listen_to_is_refused_at_the_door(tmp_path: Path) -> None:
+    async with running_node(tmp_path, {"seconds": 60}, listens_to=1) as node:
+        silence = speech(np.zeros(8000 * 60, np.int16), 8000)
+        first = PhoneLine(node.uri, Caller([silence], 8000), user="ann")
+        holding = asyncio.get_running_loop().create_task(first.hold())
+        await until(lambda: bool(node.agents))
+        with pytest.raises(CallFailedError, match="503"):
+            await PhoneLine(node.uri, Caller([], 8000), user="ben").hold()
+        assert (await node.ask("node.health"))["health"]["max_calls"] == 1
+        node.node.stop()
+        await holding
 
 
 async def test_a_stranger_gets_no_reply(tmp_path: Path) -> None:

@@ -150,7 +150,9 @@ class CallBench:
             limits=limits or Limits(),
         )
         names = iter(CallId(f"c{number}") for number in range(1, 1000))
-        self.registry = CallRegistry(self.ports, max_calls=max_calls, new_id=lambda: next(names))
+        self.registry = CallRegistry(
+            self.ports, max_calls=lambda: max_calls, new_id=lambda: next(names)
+        )
         self.audio = FakeAudio()
         self.leg = FakeLeg()
         self.session: CallSession = self.registry.open(self.audio)

@@ -41,8 +41,13 @@ def snapshot(**agent: Any) -> dict[str, Any]:
     }
 
 
-class _Brains:
+class FakeBrains:
+    """Links to workers that can listen to this many calls."""
+
     ready = 1
+
+    def __init__(self, calls: int | None = None) -> None:
+        self.calls = calls
 
     async def run(self) -> None:
         await asyncio.Event().wait()
@@ -85,7 +90,10 @@ def check(name: str, definition: Mapping[str, Any]) -> None:
 
 @asynccontextmanager
 async def running_node(
-    folder: Path, agent: Mapping[str, Any] | None = None, **settings: str
+    folder: Path,
+    agent: Mapping[str, Any] | None = None,
+    listens_to: int | None = None,
+    **settings: str,
 ) -> AsyncIterator[RunningNode]:
     port, rtp = free_port(), 20000 + 2 * (free_port() % 10000)
     configuration = load(
@@ -109,7 +117,7 @@ async def running_node(
     parts = NodeParts(
         bus=LocalNodeBus("node1", socket_path(configuration.run, "node1"), scheduler),
         log=SqliteEventLog(configuration.spool_of("node1"), Keyring.load(configuration.data_key)),
-        brains=_Brains(),
+        brains=FakeBrains(listens_to),
         make_participant=participant,
         tap=ears,
         check_definition=check,

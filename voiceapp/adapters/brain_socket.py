@@ -64,6 +64,7 @@ class _Worker:
     audio: socket.socket
     writer: asyncio.StreamWriter | None = None
     name: str = ""
+    calls: int = 0
     lines: set[_Line] = field(default_factory=set)
     backlog: deque[bytes] = field(default_factory=lambda: deque(maxlen=BACKLOG))
 
@@ -123,6 +124,14 @@ class BrainSocket:
         finally:
             for worker in self._workers:
                 worker.audio.close()
+
+    @property
+    def calls(self) -> int | None:
+        """How many calls the workers can listen to, as far as they are known; one that died will be back.
+
+        None before the first worker.
+        """
+        return sum(worker.calls for worker in self._workers) or None
 
     @property
     def ready(self) -> int:
@@ -264,8 +273,8 @@ class BrainSocket:
 
     def _told(self, worker: _Worker, message: FromWorker | ToWorker) -> None:
         match message:
-            case Hello(worker=name):
-                worker.name = name
+            case Hello(worker=name, calls=calls):
+                worker.name, worker.calls = name, calls
                 log.info("worker_attached", extra={"worker": name})
                 self._assign()
             case Heartbeat() | Introduce() | OpenCall():
