@@ -8,8 +8,11 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+from django.db import connection
+
 from telephony.call.errors import CallError, CallGoneError
 from telephony.call.events import Recorded
+from telephony.models import CallRecord
 from telephony.selectors import log_of_call
 
 UNKNOWN = 2
@@ -22,8 +25,15 @@ def refuse(text: str) -> NoReturn:
     sys.exit(UNKNOWN)
 
 
+def need_tables() -> None:
+    """Exits with 2 on a data folder that no start has filled yet."""
+    if CallRecord._meta.db_table not in connection.introspection.table_names():
+        refuse("The database is empty: `make run` fills it, or `manage.py migrate`.")
+
+
 def log_or_refusal(call: str) -> list[Recorded]:
     """The call's log; exits with 2 if there is no such call or its log cannot be read."""
+    need_tables()
     try:
         return log_of_call(call)
     except CallGoneError:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
 
 from agents.models import Agent, AgentVersion
@@ -292,6 +293,26 @@ def test_the_doctor_exits_by_what_it_found(
 
     assert ended == code
     assert json.loads(output.getvalue())[0]["remedy"] == found[0].remedy
+
+
+@pytest.mark.parametrize("command", [("calls", "--live"), ("events", "c1"), ("replay", "c1")])
+def test_a_data_folder_that_was_never_started_is_named_in_one_line(
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(connection.introspection, "table_names", list)
+
+    with pytest.raises(SystemExit) as leaving:
+        run(*command)
+
+    assert leaving.value.code == 2
+    assert capsys.readouterr().err == (
+        "The database is empty: `make run` fills it, or `manage.py migrate`.\n"
+    )
+
+
+def test_try_call_refuses_a_recording_that_cannot_be_kept_before_it_calls(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=r"No such file or directory.*away/out.wav"):
+        run("try_call", "--record", str(tmp_path / "away" / "out.wav"), "--sip", "not a uri")
 
 
 @pytest.mark.parametrize(

@@ -43,8 +43,8 @@ svg{width:22px;height:22px;fill:none;stroke:currentColor;stroke-width:2;stroke-l
 .log .person p{background:color-mix(in oklab,var(--h) 16%,var(--s))}
 .log .same{margin-top:-5px}.log .same b{display:none}.log .partial p{color:var(--q)}
 .foot{display:grid;gap:10px;padding:12px 16px 14px;border-block-start:1px solid var(--b)}
-.tools{display:flex;gap:8px;justify-content:center}
-.tools button{display:flex;align-items:center;justify-content:center;gap:8px;min-height:46px;padding:0 15px;border-radius:99px;border:1px solid var(--b);font-weight:560;flex:1}
+.tools{display:flex;flex-wrap:wrap;gap:8px;justify-content:center}
+.tools button{display:flex;align-items:center;justify-content:center;gap:8px;min-height:46px;padding:0 12px;border-radius:99px;border:1px solid var(--b);font-weight:560;flex:1 1 auto;white-space:nowrap}
 .tools [aria-pressed=true]{background:color-mix(in oklab,var(--a) 16%,var(--s));border-color:var(--a)}
 .tools .end{background:var(--bad);border-color:transparent;color:light-dark(#fff,#2b0f0c)}
 .tools svg{width:19px;height:19px}

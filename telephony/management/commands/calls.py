@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from telephony.management.lookups import as_json
+from telephony.management.lookups import as_json, need_tables
 from telephony.selectors import masked, readable, recent_calls
 
 
@@ -20,6 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        need_tables()
         found = recent_calls(live=options["live"], limit=max(1, options["limit"]))
         rows = [_row(call, unmasked=options["numbers"]) for call in found]
         if options["json"]:

@@ -42,6 +42,8 @@ class Command(BaseCommand):
         rate_hz = browser.RATE_HZ if options["browser"] else phone.RATE_HZ
         try:
             turns = [speech(read_wav(Path(name), rate_hz), rate_hz) for name in options["wav"]]
+            if options["record"]:
+                Path(options["record"]).open("ab").close()  # better now than after the call
             caller = Caller(turns, rate_hz)
             result = asyncio.run(_call(load(), caller, options))
             if options["record"]:
