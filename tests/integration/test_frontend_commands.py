@@ -13,7 +13,7 @@ from telephony.selectors import audit_of
 from tests.fakes.desk_page import ALL, page_again, page_of
 from tests.fakes.fake_node import FakeBus, FakeNode
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from frontend import hub, records
 from frontend.records import PastCall
 from tests.fakes.fake_node import FakeBus, FakeNode
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
 
 ALL = ("view_call", "listen_call", "take_over_call", "end_call", "view_transcript", "view_pii")
 PAGES = ("/", "/calls/c1/", "/history/")

@@ -17,7 +17,7 @@ from telephony.call.ids import UtteranceId
 from tests.fakes.desk_page import ALL, HOST, Page, page_again, page_of, session_of
 from tests.fakes.fake_node import FakeBus, FakeNode
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
 
 
 @pytest.fixture

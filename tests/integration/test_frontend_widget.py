@@ -25,7 +25,7 @@ from telephony.services.routing import allow_widget
 from tests.fakes.fake_node import FakeBus, FakeNode
 from voiceapp.routing import websockets
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
 
 SITE = "https://www.example.com"
 START = {"type": "start", "v": 1, "key": "demo", "sdp": "v=0\r\n"}
