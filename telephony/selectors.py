@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import Model
 from django.utils.module_loading import import_string
 
@@ -115,6 +116,11 @@ def row_of_call(call: str) -> dict[str, Any]:
     """What a list shows of the call (docs/wire.md). Raises: CallGoneError."""
     state = state_of_call(call)
     return row(state, CallRecord.objects.values_list("node", flat=True).get(pk=call))
+
+
+def has_tables() -> bool:
+    """False in a database that was never migrated."""
+    return CallRecord._meta.db_table in connection.introspection.table_names()
 
 
 def recent_calls(*, live: bool = False, limit: int = 50) -> list[CallRecord]:

@@ -8,12 +8,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from django.db import connection
-
 from telephony.call.errors import CallError, CallGoneError
 from telephony.call.events import Recorded
-from telephony.models import CallRecord
-from telephony.selectors import log_of_call
+from telephony.selectors import has_tables, log_of_call
 
 UNKNOWN = 2
 """Exit code for an id that is not there."""
@@ -27,7 +24,7 @@ def refuse(text: str) -> NoReturn:
 
 def need_tables() -> None:
     """Exits with 2 on a data folder that no start has filled yet."""
-    if CallRecord._meta.db_table not in connection.introspection.table_names():
+    if not has_tables():
         refuse("The database is empty: `make run` fills it, or `manage.py migrate`.")
 
 
