@@ -198,7 +198,8 @@ export class Actions {
     this.backButton.hidden = !mine;
     this.muteButton.hidden = this.air.hidden = !this.onAir;
     this.meter.hidden = !this.listening || this.onAir;
-    if (held?.hidden) this.bar.querySelector("button:enabled:not([hidden])")?.focus(); // the keyboard stays in the bar
+    // The keyboard stays in the bar; on air at what harms least.
+    if (held?.hidden) (this.onAir ? this.muteButton : this.bar.querySelector("button:enabled:not([hidden])"))?.focus();
   }
 
   allow(button, permission, words, isOff) {
