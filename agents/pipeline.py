@@ -63,6 +63,7 @@ from telephony.call.events import (
     LegLost,
     LegRemoved,
     Recorded,
+    SegmentHeard,
 )
 from telephony.call.ids import CALLER, LegId, TurnId
 from telephony.call.ports import (
@@ -79,6 +80,7 @@ from telephony.call.ports import (
 from telephony.call.state import CallState, Phase
 
 YES_ANSWERS: Final = ("yes_no", "intents")
+TYPED_BY: Final = "widget"
 UNSURE_BELOW: Final = 0.25
 """Confidence below which words do not interrupt the agent, and an answer to them has to know of it."""
 
@@ -118,7 +120,7 @@ class AgentPipeline:
         self._hearing = Hearing(call, media, self, send)
         self._reopening = Reopening(call, self._voice, self._reply)
         self._interruption = Interruption(call, media, self._voice, send, self._barged_in)
-        self._keys = Keys(call, self._keys_pressed)
+        self._keys = Keys(call, lambda keys: self._written("keys", keys))
 
     @property
     def _may_speak(self) -> bool:
@@ -147,6 +149,9 @@ class AgentPipeline:
                 self._fall_silent()
             case CallResumed() if self._may_speak:
                 self._ask("again")
+            case SegmentHeard(text=text) if record.actor == TYPED_BY and self._may_speak:
+                self._make_way()
+                self._written("speech", text)
             case CallEnded():
                 self._voice.end()
                 self._reply.drop()
@@ -159,10 +164,9 @@ class AgentPipeline:
 
     def _caller_connected(self) -> None:
         self._hearing.listen(CALLER)
-        if not self._may_speak:
-            return
-        self._ask("again" if self._greeted else "greet")
-        self._greeted = True
+        if self._may_speak:
+            self._ask("again" if self._greeted else "greet")
+            self._greeted = True
 
     def _floor_taken(self, leg: LegId) -> None:
         """Nothing more of the agent is heard, and both people are."""
@@ -204,7 +208,8 @@ class AgentPipeline:
                 self._first_sample_left()
             case DigitPressed(leg=leg, digit=digit):
                 if leg == CALLER and self._may_speak:
-                    self._key_pressed(digit)
+                    self._make_way()
+                    self._keys.press(digit, self._step.expect)
 
     def _speech_began(self, fact: SpeechBegan) -> None:
         leg = fact.leg
@@ -304,17 +309,17 @@ class AgentPipeline:
 
     # --------------------------------------------------------------------------------------------------- keys, silence
 
-    def _key_pressed(self, digit: str) -> None:
+    def _make_way(self) -> None:
         if self._voice.sounding and not self._voice.protected:
             self._stop_speaking()
         self._call.set_timer("silence", None, self._silent)
-        self._keys.press(digit, self._step.expect)
 
-    def _keys_pressed(self, keys: str) -> None:
+    def _written(self, cause: Cause, text: str) -> None:
+        """Keys or typed words: a turn that is over, and certain."""
         self._reply.turn = self._next_turn()
         self._reply.silences = 0
         self._hearing.expect(CALLER)
-        self._ask("keys", keys)
+        self._ask(cause, text)
 
     def _agent_quiet(self) -> None:
         """Nothing of the agent is being heard; it is the caller's turn."""
@@ -322,8 +327,7 @@ class AgentPipeline:
         self._reply.quiet()
         ear = self._hearing.ear(CALLER)
         idle = self._may_speak and not self._reply.pending and not (ear and ear.open)
-        wait = self._flow.limits.silence_s if idle else None
-        self._call.set_timer("silence", wait, self._silent)
+        self._call.set_timer("silence", self._flow.limits.silence_s if idle else None, self._silent)
 
     def _silent(self) -> None:
         if self._may_speak:
@@ -369,8 +373,9 @@ class AgentPipeline:
                 self._worker, self._hearing.patient = "", False
                 self._call.fail_agent(reason)
                 self._reply.lost()
-            case Failed(generation=generation, reason=reason):
-                self._failed(generation, reason)
+            case Failed() if told.generation == self._reply.generation and self._reply.pending:
+                self._call.fail_agent(told.reason)
+                self._reply.fallback()
             case _:
                 pass
 
@@ -392,8 +397,3 @@ class AgentPipeline:
         self._call.report(AgentAttached(agent=state.agent, worker=worker))
         self._reply.prepare()
         self._reply.attach()
-
-    def _failed(self, generation: int, reason: str) -> None:
-        if generation == self._reply.generation and self._reply.pending:
-            self._call.fail_agent(reason)
-            self._reply.fallback()

@@ -70,7 +70,7 @@ class Interruption:
         kind = self.kind_of(words, answer_expected=answer_expected)
         stays, self._content_before = self._content_before, kind is Words.CONTENT
         if kind is not Words.CONTENT or stays or len(words) > 1:
-            self._do(self._barge_in.words(kind))
+            self._do(self._barge_in.words(kind, self._call.now_s()))
 
     def kind_of(self, words: list[str], *, answer_expected: bool) -> Words:
         if is_echo(words, self._voice.played_words()):

@@ -3,12 +3,13 @@
 The media plane ducks by itself at the onset; this machine gathers evidence and decides what comes of it:
 
 ```
-QUIET --onset--> DUCKED --content word-------------------------------> CONFIRM (QUIET)
-                 DUCKED --speech | hum | backchannel | 0.3 s---------> PAUSE   (HELD)
+QUIET --onset--> DUCKED --speech | hum | words | 0.3 s----------------> PAUSE   (HELD)
                  DUCKED, HELD --speech over | noise | echo-----------> RESUME  (QUIET)
-                 HELD   --content word | so long a speech------------> CONFIRM (QUIET)
+                 DUCKED, HELD --content word, so long a speech-------> CONFIRM (QUIET)
 ```
-A verdict "speech" silences the voice at once but does not cut it: an "mm-hm" is speech too, and is over after 300 ms.
+A verdict "speech", or a word, silences the voice at once but does not cut it: an "mm-hm" is speech too, a recogniser
+with a small grammar takes it for a word of it, and it is over after 300 ms. A short word that was meant ("stop") cuts
+when it is final.
 So long: 0.36 s of speech by verdict, 0.45 s without one, 0.9 s of acknowledging words, from the onset.
 A protected sentence (a disclosure) is only ever ducked. Evidence of an earlier onset changes nothing.
 """
@@ -103,13 +104,16 @@ class BargeIn:
         self._judged_speech = False
         return Action.NOTHING
 
-    def words(self, words: Words) -> Action:
+    def words(self, words: Words, now: float) -> Action:
         """A partial transcript came."""
         if self._state is State.QUIET or self._protected:
             return Action.NOTHING
         match words:
-            case Words.CONTENT:
+            case Words.CONTENT if now >= self._onset + JUDGED_SPEECH_S:
                 return self._leave(Action.CONFIRM)
+            case Words.CONTENT:
+                self._judged_speech, self._backchannel = True, False
+                return self._hold()
             case Words.ECHO:
                 return self._leave(Action.RESUME)
             case _:  # a backchannel

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from telephony.call.commands import Report
 from telephony.call.events import (
     BargedIn,
     CallEnded,
@@ -17,6 +18,7 @@ from telephony.call.events import (
     TurnTimed,
     UtteranceStarted,
 )
+from telephony.call.ids import CALLER
 from telephony.call.ports import VoiceVerb
 from tests.fakes.conversation import Talk
 
@@ -84,7 +86,7 @@ async def test_interruption_keeps_only_what_was_heard(talk: Talk) -> None:
     await talk.wait(1.0)
     await talk.begins_to_speak(ducked=True)
     await talk.partial("where are you")
-    await talk.wait(0.04)
+    await talk.wait(0.4)  # silent at once; cut because the speech goes on
     started = {event.utterance: event.text for event in await talk.events(UtteranceStarted)}
     heard = talk.state.conversation.said[-1]
     assert VoiceVerb.FLUSH in talk.media.verbs
@@ -175,6 +177,19 @@ async def test_zero_asks_for_a_person_at_once(talk: Talk) -> None:
     await talk.wait(1.0)
     await talk.presses("0")
     assert len(await talk.events(PersonRequested)) == 1
+
+
+async def test_typed_words_are_answered_like_spoken_ones(talk: Talk) -> None:
+    await talk.wait(1.0)
+    now_s = talk.session.now_s()
+    typed = SegmentHeard(
+        leg=CALLER, role="caller", turn=None, text="where are you",
+        start_s=now_s, end_s=now_s, pause_before_s=0.0, confidence=1.0,
+    )  # fmt: skip
+    await talk.do(Report(actor="widget", events=(typed,)))
+    await talk.until_quiet()
+    assert any("Quay Street" in text for text in await talk.heard_from_agent())
+    assert len(await talk.events(SegmentHeard)) == 1
 
 
 async def test_number_can_be_typed_instead_of_a_name(talk: Talk) -> None:

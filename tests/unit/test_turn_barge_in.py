@@ -25,8 +25,8 @@ def held() -> BargeIn:
     return machine
 
 
-def words(kind: Words) -> Evidence:
-    return lambda machine: machine.words(kind)
+def words(kind: Words, at: float = 10.2) -> Evidence:
+    return lambda machine: machine.words(kind, at)
 
 
 def verdict(kind: Verdict, number: int = 1) -> Evidence:
@@ -44,7 +44,8 @@ def paused(machine: BargeIn) -> Action:
 @pytest.mark.parametrize(
     ("evidence", "action", "state"),
     [
-        (words(Words.CONTENT), Action.CONFIRM, State.QUIET),
+        (words(Words.CONTENT, 10.35), Action.PAUSE, State.HELD),
+        (words(Words.CONTENT, 10.36), Action.CONFIRM, State.QUIET),
         (words(Words.ECHO), Action.RESUME, State.QUIET),
         (words(Words.BACKCHANNEL), Action.PAUSE, State.HELD),
         (verdict(Verdict.SPEECH), Action.PAUSE, State.HELD),
@@ -67,7 +68,8 @@ def test_what_a_ducked_voice_does_with_evidence(
 @pytest.mark.parametrize(
     ("evidence", "action", "state"),
     [
-        (words(Words.CONTENT), Action.CONFIRM, State.QUIET),
+        (words(Words.CONTENT), Action.NOTHING, State.HELD),
+        (words(Words.CONTENT, 10.4), Action.CONFIRM, State.QUIET),
         (words(Words.ECHO), Action.RESUME, State.QUIET),
         (words(Words.BACKCHANNEL), Action.NOTHING, State.HELD),
         (verdict(Verdict.SPEECH), Action.NOTHING, State.HELD),
@@ -106,7 +108,7 @@ def test_protected_sentence_is_only_ducked(evidence: Evidence) -> None:
 
 def test_speech_verdict_on_acknowledging_words_waits_for_more() -> None:
     machine = ducked()
-    machine.words(Words.BACKCHANNEL)
+    machine.words(Words.BACKCHANNEL, 10.1)
     assert machine.verdict(1, Verdict.SPEECH) is Action.NOTHING
     assert machine.due(10.4) is Action.NOTHING
     assert machine.due(10.9) is Action.CONFIRM
@@ -115,6 +117,13 @@ def test_speech_verdict_on_acknowledging_words_waits_for_more() -> None:
 def test_speech_by_verdict_is_silence_at_once_and_a_cut_when_it_goes_on() -> None:
     machine = ducked()
     assert machine.verdict(1, Verdict.SPEECH) is Action.PAUSE
+    assert machine.due(10.35) is Action.NOTHING
+    assert machine.due(10.36) is Action.CONFIRM
+
+
+def test_a_word_is_silence_at_once_and_a_cut_when_the_speech_goes_on() -> None:
+    machine = ducked()
+    assert machine.words(Words.CONTENT, 10.15) is Action.PAUSE
     assert machine.due(10.35) is Action.NOTHING
     assert machine.due(10.36) is Action.CONFIRM
 
