@@ -19,6 +19,11 @@ MOST_DIGITS: Final = 9
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 
 
+LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
+PRIVATE: Final = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+"""RFC 1918 and RFC 4193."""
+
+
 class ConfigurationError(Exception):
     """A variable has a value we cannot use; the text names the variable and what it takes."""
 
@@ -134,7 +139,7 @@ class Variable:
 VARIABLES: Final[tuple[Variable, ...]] = (
     Variable("VOICEAPP_HTTP", "127.0.0.1:8000", _address, "Where pages and WebSockets are served."),
     Variable("VOICEAPP_SIP", "127.0.0.1:5060", _ip_and_port, "Where SIP is received, UDP and TCP; `0.0.0.0:5060` opens it to the network."),
-    Variable("VOICEAPP_SIP_ALLOW", "127.0.0.0/8", _networks, "Networks whose SIP is answered, in CIDR notation; all others get no reply."),
+    Variable("VOICEAPP_SIP_ALLOW", "", _networks, "Networks whose SIP is answered, in CIDR notation; all others get no reply. Empty: this machine, and where SIP is open to the network, private networks."),
     Variable("VOICEAPP_PUBLIC_ADDRESS", "", _ip, "Address written into SIP and SDP when it differs from the one bound (NAT, 0.0.0.0)."),
     Variable("VOICEAPP_RTP_PORTS", "16384-16447", _ports, "UDP ports for RTP; a few ports carry many calls."),
     Variable("VOICEAPP_WEBRTC_ADDRESSES", "", _words, "Host candidates offered to browsers; empty: all addresses of this machine."),
@@ -199,6 +204,13 @@ class Configuration:
     def spool_of(self, node: str) -> Path:
         """The file a media node writes; the shipper finds all of them by this name."""
         return self.spool / f"{node}.db"
+
+    @property
+    def sip_networks(self) -> tuple[str, ...]:
+        """Networks whose SIP is answered; unless they are named, never one of the public internet."""
+        if self.sip_allow:
+            return self.sip_allow
+        return LOOPBACK if ip_address(self.sip.host).is_loopback else LOOPBACK + PRIVATE
 
     @property
     def run(self) -> Path:

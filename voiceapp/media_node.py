@@ -169,7 +169,7 @@ class MediaNode:
         self._engine = SipEngine(
             EngineSettings(advertised=(address, self._ports.sip.port)), TokenIds(os.urandom)
         )
-        allowed = parse_networks(configuration.sip_allow)
+        allowed = parse_networks(configuration.sip_networks)
         guard = SourceGuard(allow=lambda source: is_allowed(source, allowed))
         bind = (self._ports.sip.host, self._ports.sip.port)
         self._sip = SipTransport(

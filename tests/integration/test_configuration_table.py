@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from telephony.admission import is_allowed, parse_networks
 from voiceapp.configuration import REPOSITORY, VARIABLES, ConfigurationError, load
 
 ROWS = re.compile(r"^\| `(VOICEAPP_\w+)` \| (.+?) \| (.+) \|$", re.MULTILINE)
@@ -50,6 +51,20 @@ def test_every_default_can_be_used() -> None:
 def test_a_value_that_cannot_be_used_stops_the_start_and_is_named(name: str, text: str) -> None:
     with pytest.raises(ConfigurationError, match=name):
         load({name: text})
+
+
+@pytest.mark.parametrize(
+    ("settings", "answered", "ignored"),
+    [
+        ({}, "127.0.0.1", "192.168.1.5"),
+        ({"VOICEAPP_SIP": "0.0.0.0:5060"}, "192.168.1.5", "203.0.113.9"),
+        ({"VOICEAPP_SIP_ALLOW": "203.0.113.0/24"}, "203.0.113.9", "127.0.0.1"),
+    ],
+)
+def test_who_is_answered_by_sip(settings: dict[str, str], answered: str, ignored: str) -> None:
+    networks = parse_networks(load(settings).sip_networks)
+    assert is_allowed(answered, networks)
+    assert not is_allowed(ignored, networks)
 
 
 def test_a_misspelt_setting_stops_the_start() -> None:
