@@ -54,15 +54,15 @@ def test_a_value_that_cannot_be_used_stops_the_start_and_is_named(name: str, tex
 
 
 @pytest.mark.parametrize(
-    ("settings", "answered", "ignored"),
+    ("given", "answered", "ignored"),
     [
         ({}, "127.0.0.1", "192.168.1.5"),
         ({"VOICEAPP_SIP": "0.0.0.0:5060"}, "192.168.1.5", "203.0.113.9"),
         ({"VOICEAPP_SIP_ALLOW": "203.0.113.0/24"}, "203.0.113.9", "127.0.0.1"),
     ],
 )
-def test_who_is_answered_by_sip(settings: dict[str, str], answered: str, ignored: str) -> None:
-    networks = parse_networks(load(settings).sip_networks)
+def test_who_is_answered_by_sip(given: dict[str, str], answered: str, ignored: str) -> None:
+    networks = parse_networks(load(given).sip_networks)
     assert is_allowed(answered, networks)
     assert not is_allowed(ignored, networks)
 
