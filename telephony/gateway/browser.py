@@ -72,7 +72,10 @@ class BrowserGateway:
         leg = self._legs.get(call) if call is not None else None
         if call is None or leg is None:
             raise RequestError("expired", "This call is over.")
-        answer = await self._answered(leg, sdp)
+        try:
+            answer = await self._answered(leg, sdp)
+        except CallGoneError as error:  # it ended while the offer was answered
+            raise RequestError("expired", "This call is over.") from error
         return call, answer, self._tokens.issue(call)
 
     async def _answered(self, leg: WebRtcLeg, sdp: str) -> str:

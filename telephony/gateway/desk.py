@@ -5,6 +5,7 @@ Who may do what was checked by the web process; here only what the call's state 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from telephony.call.commands import (
@@ -38,8 +39,14 @@ class DeskGateway:
         self._new_leg_id = new_leg_id
 
     async def listen(self, call: str, who: str, sdp: str, key: str) -> tuple[LegId, str]:
-        """The leg and its answer. Listening twice replaces the connection of the first."""
+        """The leg and its answer. Listening twice, even at once, replaces the connection of the first."""
         live, user = self._board.find(call), UserName(who)
+        async with live.turns.setdefault(user, asyncio.Lock()):
+            leg, answer = await self._joined(live, user, sdp)
+            await live.session.submit(StartListening(actor=who, id=key, leg=leg.id, who=user))
+        return leg.id, answer
+
+    async def _joined(self, live: LiveCall, user: UserName, sdp: str) -> tuple[WebRtcLeg, str]:
         held = self._leg_of(live, user)
         leg = live.supervisors[held] if held is not None else self._make_leg(self._new_leg_id())
         try:
@@ -49,8 +56,7 @@ class DeskGateway:
             raise RequestError(code, error.user_message) from error
         if held is None:
             await self._add(live, leg, user)
-        await live.session.submit(StartListening(actor=who, id=key, leg=leg.id, who=user))
-        return leg.id, answer
+        return leg, answer
 
     async def _add(self, live: LiveCall, leg: WebRtcLeg, user: UserName) -> None:
         live.session.attach_leg(leg.id, leg)
@@ -66,13 +72,14 @@ class DeskGateway:
 
     async def stop(self, call: str, who: str, key: str) -> int:
         """The leg leaves; if it holds the floor, the floor returns to the agent first."""
-        live = self._board.find(call)
-        leg = self._leg_of(live, UserName(who))
-        if leg is None:
-            return live.session.state.seq
-        seq = await live.session.submit(RemoveLeg(actor=who, id=key, leg=leg, reason="stopped"))
-        live.supervisors.pop(leg, None)
-        return seq
+        live, user = self._board.find(call), UserName(who)
+        async with live.turns.setdefault(user, asyncio.Lock()):
+            leg = self._leg_of(live, user)
+            if leg is None:
+                return live.session.state.seq
+            seq = await live.session.submit(RemoveLeg(actor=who, id=key, leg=leg, reason="stopped"))
+            live.supervisors.pop(leg, None)
+            return seq
 
     async def take(self, call: str, who: str, force_reason: str, key: str) -> int:
         live, user = self._board.find(call), UserName(who)

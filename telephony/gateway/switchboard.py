@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any
 from telephony.call.commands import StartCall
 from telephony.call.errors import CallGoneError
 from telephony.call.events import AgentRef, Transport
-from telephony.call.ids import CALLER, CallId, LegId
+from telephony.call.ids import CALLER, CallId, LegId, UserName
 from telephony.call.ports import Clock, LegControl, ParticipantFactory
 from telephony.call.registry import CallRegistry
 from telephony.call.session import CallSession
@@ -40,12 +41,13 @@ class Arrival:
 
 @dataclass(slots=True)
 class LiveCall:
-    """A call in progress and what hangs on it."""
+    """A call in progress and what hangs on it. `turns`: one person's joining and leaving, one after the other."""
 
     session: CallSession
     media: CallMedia
     caller: LegControl
     supervisors: dict[LegId, WebRtcLeg] = field(default_factory=dict)
+    turns: dict[UserName, asyncio.Lock] = field(default_factory=dict)
 
 
 class Switchboard:

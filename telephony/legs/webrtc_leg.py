@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from telephony.call.commands import CallCommand, ConnectLeg, LoseLeg, RemoveLeg
+from telephony.call.errors import CallGoneError
 from telephony.call.ids import CALLER, LegId
 from telephony.call.ports import Scheduler
 from telephony.legs.call_audio import CallMedia
 from telephony.legs.plane_port import Plane
+from telephony.media.commands import Remove
 from telephony.media.handles import SlotHandle
 from telephony.webrtc.description import OUR_PAYLOAD_TYPE
 from telephony.webrtc.peer import PeerSettings, PeerState, Spawn, WebRtcPeer
@@ -54,18 +56,24 @@ class WebRtcLeg:
     async def take_offer(self, sdp: str) -> str:
         """The answer to a first or a further offer; the old connection, if any, is closed.
 
-        Raises: OfferRefusedError, WebRtcUnavailableError, NoMediaCapacityError, CodecUnavailableError.
+        Raises: OfferRefusedError, WebRtcUnavailableError, NoMediaCapacityError, CodecUnavailableError; CallGoneError
+        if the leg was closed meanwhile.
         """
         peer = self._new_peer()
         try:
             answer = await peer.accept(sdp)
+            if self._gone:
+                raise CallGoneError("the leg was closed")
             self._need_slot(peer.remote.payload_type if peer.remote else OUR_PAYLOAD_TYPE)
         except BaseException:
             await peer.close("refused")
             raise
         old, self._peer = self._peer, peer
         if old is not None:
-            self._lose("replaced")
+            if (
+                old.state is PeerState.CONNECTED
+            ):  # one that never was is no loss: a leg without audio would end by it
+                self._lose("replaced")
             self._spawn("webrtc_replaced", old.close("replaced"))
         return answer
 
@@ -132,3 +140,5 @@ class WebRtcLeg:
             self._spawn("webrtc_close", self._peer.close(cause))
         if self._media is not None:
             self._media.detach(self.id)
+        elif self._slot is not None:  # no call took the leg
+            self._plane.apply(Remove(self._slot))
