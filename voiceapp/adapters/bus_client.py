@@ -71,7 +71,9 @@ class BusClient:
             except (OSError, asyncio.IncompleteReadError, FrameError) as error:
                 raise _broken() from error
             finally:
-                writer.close()
+                writer.transport.abort()  # nothing is left to send, and a node that reads nothing is not waited for
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
 
 
 def request_sync(
