@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
 from collections.abc import AsyncIterator, Mapping
@@ -175,24 +174,6 @@ async def test_a_slow_subscriber_costs_the_node_nothing_and_sees_a_gap(
         topics = set()
         while "gap" not in topics:
             topics.add((await take(slow, 1))[0].topic)
-
-
-@pytest.mark.parametrize(("name", "timeout_s"), [("echo", 5.0), ("refuse", 5.0), ("hang", 0.05)])
-async def test_a_request_is_gone_when_it_returns(
-    node: Node, client: BusClient, monkeypatch: pytest.MonkeyPatch, name: str, timeout_s: float
-):
-    writers: list[asyncio.StreamWriter] = []
-    connect = asyncio.open_unix_connection
-
-    async def remembered(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        reader, writer = await connect(path)
-        writers.append(writer)
-        return reader, writer
-
-    monkeypatch.setattr(asyncio, "open_unix_connection", remembered)
-    with contextlib.suppress(RequestError, TimeoutError):
-        await client.request("node1", name, {"seconds": 0.1}, timeout_s=timeout_s)
-    assert [writer.get_extra_info("socket").fileno() for writer in writers] == [-1]
 
 
 async def test_a_subscriber_survives_a_restart_of_the_node(node: Node, client: BusClient):
