@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from agents.conversation.flow import WEEKDAYS, Flow, Intent, Step
@@ -38,12 +38,6 @@ def grammar_of(flow: Flow, step_name: str) -> Grammar:
         step = flow.steps[flow.start]
     parts = [*_answers(flow, step), *_moments(flow, step), *_intents(flow, step)]
     return grammar.build(parts or [grammar.yes_no(step.name)])
-
-
-def all_grammars(flow: Flow) -> Mapping[str, Grammar]:
-    """The grammar of every step that expects an answer. Raises: GrammarError."""
-    asking = [step.name for step in flow.steps.values() if step.expect.kind != "nothing"]
-    return {name: grammar_of(flow, name) for name in asking}
 
 
 def _answers(flow: Flow, step: Step) -> Iterator[Part]:

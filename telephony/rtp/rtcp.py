@@ -1,4 +1,4 @@
-"""RTCP (RFC 3550 6): sender and receiver reports, SDES with a CNAME, BYE; compounds parsed whole or not at all."""
+"""RTCP (RFC 3550 6): sender and receiver reports, SDES with a CNAME; compounds parsed whole or not at all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from telephony.rtp.errors import RtpError
 SENDER_REPORT: Final = 200
 RECEIVER_REPORT: Final = 201
 SOURCE_DESCRIPTION: Final = 202
-GOODBYE: Final = 203
 _HEADER: Final = struct.Struct("!BBH")
 _SENDER: Final = struct.Struct("!IIIIII")
 _BLOCK: Final = struct.Struct("!IIIIII")
@@ -92,12 +91,6 @@ def _build_sdes(ssrc: int, cname: bytes) -> bytes:
     chunk = struct.pack("!IBB", ssrc, _CNAME, len(cname)) + cname + b"\0"
     chunk += b"\0" * (-len(chunk) % 4)
     return _HEADER.pack(0x81, SOURCE_DESCRIPTION, len(chunk) // 4) + chunk
-
-
-def build_goodbye(ssrc: int, cname: str) -> bytes:
-    """An empty receiver report, SDES and BYE."""
-    bye = _HEADER.pack(0x81, GOODBYE, 1) + struct.pack("!I", ssrc)
-    return build_compound(Report(ssrc), cname) + bye
 
 
 def parse_compound(data: bytes) -> list[Report]:
