@@ -110,23 +110,33 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         pause = FIRST_PAUSE_S
         while not self._stopping.is_set():
-            one.process = await self._start(one.program)
-            one.starts += 1
             one.started_at = loop.time()
-            self._write_status()
-            async with asyncio.TaskGroup() as group:
-                asking = group.create_task(self._ask_until_ready(one))
-                code = await one.process.wait()
-                asking.cancel()
-            one.is_ready = False
-            self._write_status()
+            try:
+                how = f"ended ({_ending(await self._run_once(one))})"
+            except (
+                OSError
+            ) as error:  # no memory or no file left: the others live, and it is tried again
+                how = f"could not be started ({error.strerror})"
             if self._stopping.is_set():
                 return
-            _say(f"{one.program.name} ended ({_ending(code)}); starting it again")
+            _say(f"{one.program.name} {how}; starting it again")
             if loop.time() - one.started_at > STEADY_S:
                 pause = FIRST_PAUSE_S
             await _wait(self._stopping, pause)
             pause = min(2 * pause, LONGEST_PAUSE_S)
+
+    async def _run_once(self, one: _Running) -> int:
+        """From start to exit code. Raises: OSError."""
+        one.process = process = await self._start(one.program)
+        one.starts += 1
+        self._write_status()
+        async with asyncio.TaskGroup() as group:
+            asking = group.create_task(self._ask_until_ready(one))
+            code = await process.wait()
+            asking.cancel()
+        one.is_ready = False
+        self._write_status()
+        return code
 
     async def _start(self, program: Program) -> asyncio.subprocess.Process:
         for path in program.sockets:
@@ -162,8 +172,12 @@ class Supervisor:
             for one in self._running
         }
         draft = self.status_file.with_suffix(".new")
-        draft.write_text(json.dumps({"ready": ready, "pid": os.getpid(), "processes": processes}))
-        draft.replace(self.status_file)
+        text = json.dumps({"ready": ready, "pid": os.getpid(), "processes": processes})
+        try:
+            draft.write_text(text)
+            draft.replace(self.status_file)
+        except OSError as error:  # a full disk is no reason to end calls
+            _say(f"{self.status_file} could not be written ({error.strerror})")
 
     # ------------------------------------------------------------------------------- the end
 

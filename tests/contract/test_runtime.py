@@ -78,6 +78,53 @@ async def test_a_killed_process_is_started_again(configuration: Configuration) -
     assert not supervisor.status_file.exists()
 
 
+async def test_a_process_that_cannot_be_started_is_tried_again_and_the_others_live(
+    configuration: Configuration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor = Supervisor(configuration, (program(SLEEPER), program(SLEEPER, "two")))
+    ready = asyncio.Event()
+    start, refusals = asyncio.create_subprocess_exec, [True]
+
+    async def short_of_memory(*argv: str, **options: Any) -> asyncio.subprocess.Process:
+        if ready.is_set() and refusals and refusals.pop():
+            raise BlockingIOError("fork")
+        return await start(*argv, **options)
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", short_of_memory)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(supervisor.run(ready.set))
+        await ready.wait()
+        before = status(supervisor)["processes"]
+        os.kill(before["one"]["pid"], signal.SIGKILL)
+        await until(lambda: status(supervisor)["processes"]["one"]["starts"] == 2)
+        assert status(supervisor)["processes"]["two"] == before["two"]
+        supervisor.stop()
+    assert not refusals
+
+
+async def test_a_full_disk_ends_no_process(
+    configuration: Configuration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor = Supervisor(configuration, (program(SLEEPER), program(SLEEPER, "two")))
+    ready = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(supervisor.run(ready.set))
+        await ready.wait()
+        before = status(supervisor)["processes"]
+        with monkeypatch.context() as full:
+            full.setattr(Path, "write_text", _no_space)
+            os.kill(before["one"]["pid"], signal.SIGKILL)
+            await until(lambda: not alive(before["one"]["pid"]))
+            await asyncio.sleep(0.1)
+            assert not running.done()
+            assert alive(before["two"]["pid"])
+        supervisor.stop()
+
+
+def _no_space(*_: object, **__: object) -> int:
+    raise OSError(28, "No space left on device")
+
+
 async def test_a_process_that_does_not_end_is_killed(
     configuration: Configuration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
