@@ -207,3 +207,20 @@ async def test_closed_line_is_told_nothing_more(bench: Bench) -> None:
     line.close()
     await bench.stop_worker()
     assert [type(message) for message in bench.told] == [Attached]
+
+
+async def test_a_call_that_fails_at_a_message_takes_no_other_with_it(bench: Bench) -> None:
+    def fail(message: Told) -> None:
+        raise RuntimeError("a fault of one call")
+
+    bench.brain.open(CallId("c0"), fail)
+    line = bench.brain.open(CALL, bench.tell)
+    await bench.until(lambda m: isinstance(m, Attached))
+    await bench.stop_worker()
+    await bench.until(lambda m: isinstance(m, Lost))
+    bench.told.clear()
+    await bench.start_worker()
+    await bench.until(lambda m: isinstance(m, Attached))
+    line.send(OpenCall(CALL, "receptionist@3", 8000, RECEPTIONIST))
+    line.send(Think(CALL, 1, situation("speech", "where are you")))
+    await bench.until(lambda m: isinstance(m, Proposal) and m.last)

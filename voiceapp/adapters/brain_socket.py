@@ -79,10 +79,18 @@ class _Line:
     def __init__(self, owner: BrainSocket, call: CallId, tell: Callable[[Told], None]) -> None:
         self._owner = owner
         self.call = call
-        self.tell = tell
+        self._tell = tell
         self.worker: _Worker | None = None
         self.taps: dict[str, int] = {}
         self.closed = False
+
+    def told(self, message: Told) -> None:
+        """Hands the message to the call; a fault of one call must not reach the connection that all share."""
+        try:
+            self._tell(message)
+        except Exception:
+            extra = {"call_id": self.call, "message_kind": type(message).__name__}
+            log.exception("brain_message_failed", extra=extra)
 
     def send(self, message: ToWorker) -> None:
         if isinstance(message, ListenTo):
@@ -177,7 +185,7 @@ class BrainSocket:
             worker.lines.add(line)
             line.worker = worker
             self._route()
-            line.tell(Attached(worker.name))
+            line.told(Attached(worker.name))
 
     # ----------------------------------------------------------------------------------------------------------- audio
 
@@ -282,7 +290,7 @@ class BrainSocket:
             case _:
                 line = self._lines.get(message.call)
                 if line is not None and line.worker is worker:
-                    line.tell(message)  # type: ignore[arg-type]  # - the pipeline ignores what is not for it
+                    line.told(message)  # type: ignore[arg-type]  # - the pipeline ignores what is not for it
 
     def _lose(self, worker: _Worker) -> None:
         """At once: every call of the worker is told, and waits for another."""
@@ -298,7 +306,7 @@ class BrainSocket:
             self._waiting.append(line)
         self._route()
         for line in lines:
-            line.tell(Lost("worker_lost"))
+            line.told(Lost("worker_lost"))
         self._assign()
 
 
