@@ -36,7 +36,6 @@ log = logging.getLogger(__name__)
 
 SUB_TICK: Final = 0.005
 _TOO_LATE: Final = 0.200
-_LATE_EVENT: Final = 0.020
 _PRIORITY: Final = 10
 _LATENESS_KEPT: Final = 4096
 _VOICE_RATES: Final = (8000, 16000)
