@@ -15,6 +15,8 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
+from django.db import DatabaseError
+
 from frontend.board import Board, Change
 from frontend.listening import end_unentitled_listening
 from frontend.tasks import TaskOwner
@@ -130,7 +132,12 @@ class Hub:
         # From where the rows were taken: nothing falls between them and the first message.
         since = ",".join(cursor for cursor in self._cursors.values() if cursor)
         async for message in self._bus.subscribe(since or None):
-            self._on_message(message)
+            try:
+                self._on_message(message)
+            except (
+                Exception
+            ):  # of another version, say: the desk goes on with what it does understand
+                log.exception("bus_message_unfit", extra={"topic": message.topic})
 
     async def _tick(self) -> None:
         never = asyncio.Event()
@@ -141,7 +148,10 @@ class Hub:
             if self._unsynced:
                 await self.sync()
             self._on_tick(self._now())
-            await end_unentitled_listening(self)
+            try:
+                await end_unentitled_listening(self)
+            except DatabaseError as error:  # looked up again with the next tick
+                log.warning("rights_not_looked_up", extra={"reason": type(error).__name__})
 
     def _on_tick(self, now: float) -> None:
         for call in self.board.expire(now):
