@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Mapping
 from typing import Any, Final
+
+from django.db import DatabaseError
 
 from frontend import access, hub
 from frontend.access import Viewer
@@ -20,6 +23,8 @@ from frontend.consumers.socket import JsonSocket
 from frontend.feed import Feed
 from frontend.messages import DESK, MessageError
 from frontend.presenters.events import present_event, present_partial
+
+log = logging.getLogger(__name__)
 
 PROTOCOL: Final = "va.dash.1"
 FRAME_S: Final = 0.1
@@ -70,7 +75,10 @@ class SupervisorSocket(JsonSocket):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.recheck_s):
                     await self.closed.wait()
-            await self.current_viewer()
+            try:
+                await self.current_viewer()
+            except DatabaseError as error:  # read again with the next round
+                log.warning("rights_not_looked_up", extra={"reason": type(error).__name__})
 
     async def current_viewer(self) -> Viewer | None:
         """The person's rights read afresh; closes the socket if the login or the right to look is gone."""

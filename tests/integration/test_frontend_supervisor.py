@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 import pytest
 from channels.db import database_sync_to_async
 from django.contrib.auth.models import Permission
+from django.db import OperationalError
 
-from frontend import hub
+from frontend import access, hub
 from frontend.consumers.supervisor import SupervisorSocket
 from frontend.listening import end_unentitled_listening
 from telephony.call.events import BargedIn, CallEnded
@@ -210,6 +211,22 @@ async def test_a_login_that_ended_closes_the_socket_at_the_next_check(
         user.save()
 
     await database_sync_to_async(lock_out)()
+    assert await page.closing_code() == 4401
+
+
+async def test_rights_are_read_again_after_the_database_was_away(
+    node: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SupervisorSocket, "recheck_s", 0.05)
+    page = await page_of(*ALL)
+    await page.open()
+    answers = iter([OperationalError("database is locked")])
+
+    async def nobody(session: object) -> None:
+        for fault in answers:
+            raise fault
+
+    monkeypatch.setattr(access, "viewer_of_session", nobody)
     assert await page.closing_code() == 4401
 
 
