@@ -93,7 +93,7 @@ class Espeak:
         data = text.encode() + b"\0"
         self._lib.espeak_Synth(data, len(data), 0, POS_CHARACTER, 0, CHARS_UTF8, None, None)
 
-    def _on_audio(self, samples, count, events):  # type: ignore[no-untyped-def]
+    def _on_audio(self, samples, count, events):  # type: ignore[no-untyped-def]  # - ctypes calls it with raw pointers
         if self._take is None or not samples or count <= 0:
             return 0
         heard = np.ctypeslib.as_array(samples, (count,)).copy()

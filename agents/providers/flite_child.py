@@ -102,7 +102,7 @@ class Flite:
         self._lib.feat_set(features, b"streaming_info", value)
         return pointer
 
-    def _on_audio(self, wave, start, size, last, info):  # type: ignore[no-untyped-def]
+    def _on_audio(self, wave, start, size, last, info):  # type: ignore[no-untyped-def]  # - ctypes calls it with raw pointers
         if self._take is None:
             return STOP
         rate_hz = wave.contents.sample_rate
