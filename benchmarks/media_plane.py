@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import multiprocessing
 import os
 import platform
 import resource
-import socket
 import statistics
 import sys
 import time
@@ -30,20 +28,14 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from telephony.media import g711
+from benchmarks.carrying.phones import CORES, LOOPBACK, PHONE_SOCKETS, Phones, pin, prioritise
 from telephony.media.commands import Enqueue, Guard, Listen, Route, StartRtp
 from telephony.media.notices import Notice, PlayoutProgress, PlayoutState
 from telephony.media.parameters import MediaSettings, RtpParameters
 from telephony.media.plane import MediaPlane
-from telephony.media.ports import Arrivals, FrameBatch
-from telephony.media.udp import MmsgDatagrams
+from telephony.media.ports import FrameBatch
 
-LOOPBACK = "127.0.0.1"
-LOOPBACK_NUMBER = 0x7F000001
 PLANE_PORTS = 16
-PHONE_SOCKETS = 128
-# Taken once: the phones pin themselves later on.
-CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 SPEECH_SECONDS = 10
 LIMITS = {
     "cpu_ms_per_call_s": 0.45,
@@ -140,116 +132,7 @@ def child(pipe: Connection, calls: int, phone_ports: list[int], core: int | None
     asyncio.run(carry(pipe, calls, phone_ports))
 
 
-def pin(core: int | None) -> None:
-    if core is not None and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {core})
-
-
-# ------------------------------------------------------------------------------------------------------ the phones
-
-
-class StampedDatagrams(MmsgDatagrams):
-    """Tells when the kernel received each datagram, so that the phones' own polling is not measured."""
-
-    SO_TIMESTAMPNS = 35
-    CONTROL_BYTES = 32
-
-    def __init__(self) -> None:
-        super().__init__(LOOPBACK, (0,) * PHONE_SOCKETS, 8 << 20)
-        for sock in self._sockets:
-            sock.setsockopt(socket.SOL_SOCKET, self.SO_TIMESTAMPNS, 1)
-
-    def receive(self, into: Arrivals) -> int:
-        if self._in is not None:
-            self._in.messages["control_bytes"] = self.CONTROL_BYTES
-        return super().receive(into)
-
-    def _bind_buffers(self, into: Arrivals) -> Any:
-        rows = super()._bind_buffers(into)
-        self.control = np.zeros((into.rows, self.CONTROL_BYTES), np.uint8)
-        each = np.arange(into.rows, dtype=np.uint64)
-        rows.messages["control"] = self.control.ctypes.data + each * self.CONTROL_BYTES
-        rows.messages["control_bytes"] = self.CONTROL_BYTES
-        return rows
-
-    def stamps(self, count: int) -> np.ndarray:
-        seconds = self.control[:count, 16:].copy().view(np.int64)
-        return seconds[:, 0] + seconds[:, 1] * 1e-9
-
-
-class Phones:
-    """N phones on 128 sockets; a quarter of them sends each 5 ms."""
-
-    def __init__(self, calls: int) -> None:
-        self.calls = calls
-        self.sockets = StampedDatagrams()
-        self.packets = np.zeros((calls, 172), np.uint8)
-        self.packets[:, 0] = 0x80
-        ssrc = np.arange(1, calls + 1).astype(">u4")[:, None]
-        self.packets[:, 8:12] = ssrc.view(np.uint8)
-        self.socket = np.arange(calls) % PHONE_SOCKETS
-        self.addresses = np.full(calls, LOOPBACK_NUMBER, np.uint32)
-        self.arrivals = Arrivals(4096)
-        self.last = np.zeros(calls)
-        self.intervals: list[np.ndarray] = []
-        self.received = 0
-        self.lateness: list[float] = []
-        t = np.arange(160 * 100) / 8000
-        buzz = sum(np.sin(2 * np.pi * 140 * k * t) / k for k in range(1, 20))
-        spoken = (4000 * buzz * (1 + 0.4 * np.sin(2 * np.pi * 4 * t)) / 3).astype(np.int16)
-        both = np.concatenate((spoken, np.zeros_like(spoken)))
-        self.frames = g711.encode(both, g711.ULAW).reshape(-1, 160)
-
-    def connect(self, plane_ports: list[int]) -> None:
-        self.remote_ports = np.array(plane_ports, np.uint16)
-        keys = self.socket * 65536 + self.remote_ports
-        self.order = np.argsort(keys)
-        self.keys = keys[self.order]
-        if len(np.unique(keys)) != len(keys):
-            raise RuntimeError("two calls share a pair of ports")
-
-    def send(self, tick: int) -> None:
-        rows = np.arange(tick % 4, self.calls, 4)
-        number = tick // 4
-        packets = self.packets
-        packets[rows, 2:4] = np.array([number & 0xFFFF], ">u2").view(np.uint8)
-        packets[rows, 4:8] = np.array([number * 160 & 0xFFFFFFFF], ">u4").view(np.uint8)
-        packets[rows, 12:] = self.frames[(number + rows * 7) % len(self.frames)]
-        rows = rows[np.argsort(self.socket[rows], kind="stable")]
-        self.sockets.send_rows(
-            packets, rows, self.socket[rows], self.addresses[rows], self.remote_ports[rows]
-        )
-
-    def receive(self, *, measured: bool) -> None:
-        while count := self.sockets.receive(self.arrivals):
-            keys = self.arrivals.port[:count] * 65536 + self.arrivals.source_port[:count]
-            calls = self.order[np.searchsorted(self.keys, keys)]
-            stamps = self.sockets.stamps(count)
-            if measured:
-                self.received += count
-                self.intervals.append(stamps - self.last[calls])
-            self.last[calls] = stamps
-
-    def run(self, seconds: float, *, start: int, measured: bool) -> int:
-        deadline = time.monotonic()
-        ticks = round(seconds * 200)
-        for tick in range(start, start + ticks):
-            deadline += 0.005
-            while (now := time.monotonic()) < deadline:
-                self.receive(measured=measured)
-                time.sleep(max(0.0, min(0.0005, deadline - time.monotonic())))
-            if measured:
-                self.lateness.append(now - deadline)
-            self.send(tick)
-        return start + ticks
-
-
-def prioritise() -> None:
-    """The phones must be in time, or nothing is measured; what they start does not inherit it."""
-    if hasattr(os, "sched_setscheduler"):
-        with contextlib.suppress(OSError):
-            policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
-            os.sched_setscheduler(0, policy, os.sched_param(5))
+# ------------------------------------------------------------------------------------------------------- one run
 
 
 def measure(calls: int, seconds: float) -> dict[str, Any]:
