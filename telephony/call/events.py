@@ -282,22 +282,31 @@ class DigitReceived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaTroubled:
-    """Audio is missing, late or garbled, or is well again (`ok`)."""
+    """Audio of a leg is not as it should be, told once at its onset; `ok`: nothing is wrong any more.
+
+    `lost`: nothing for so long that the call is given up; `gap`: a hole of over 60 ms; `garbled`: not what was
+    negotiated; `one_way`: we send and nothing comes back; `silent`: packets without any sound; `clipping`: overdriven;
+    `poor`: MOS below 3.5 or a burst of loss. `detail` is for people and holds no personal data.
+    """
 
     leg: LegId
-    kind: Literal["lost", "gap", "garbled", "ok"]
+    kind: Literal["lost", "gap", "garbled", "one_way", "silent", "clipping", "poor", "ok"]
     detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityMeasured:
-    """Figures of a leg over the last interval; MOS by the E-model (G.107)."""
+    """Figures of a leg over the last interval; MOS by the E-model (G.107).
+
+    `remote_loss_pct`: what the peer says it lost of our audio (RTCP); None while it has said nothing.
+    """
 
     leg: LegId
     loss_pct: float
     jitter_ms: float
     rtt_ms: float | None
     mos: float
+    remote_loss_pct: float | None = None
 
 
 CallEvent = (

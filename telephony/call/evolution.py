@@ -24,6 +24,7 @@ from telephony.call.events import (
     LegRemoved,
     ListenStarted,
     ListenStopped,
+    MediaTroubled,
     Misunderstood,
     PersonRequested,
     Recorded,
@@ -35,8 +36,10 @@ from telephony.call.events import (
     UtteranceStarted,
 )
 from telephony.call.ids import AGENT, CALLER, LegId, TurnId
-from telephony.call.state import CallState, Leg, LegPhase, Phase, Said
+from telephony.call.state import CallState, Leg, LegPhase, Phase, Said, Trouble
 from telephony.call.transitions import LEG_PHASES, PHASES
+
+TROUBLES_KEPT: Final = 8
 
 
 def evolve(state: CallState, record: Recorded) -> CallState:
@@ -126,6 +129,19 @@ def _leg_lost(state: CallState, event: LegLost, at_us: int) -> CallState:
     leg = _leg(state, event.leg)
     after = _with_leg(state, replace(leg, phase=_moved(leg, event)))
     return replace(after, phase=_next_phase(state, event)) if event.leg == CALLER else after
+
+
+def _media_troubled(state: CallState, event: MediaTroubled, at_us: int) -> CallState:
+    leg = _leg(state, event.leg)
+    troubles = leg.troubles
+    if event.kind == "ok":
+        troubles = tuple(
+            t if t.over_us is not None else replace(t, over_us=at_us) for t in troubles
+        )
+    else:
+        over_us = at_us if event.kind == "gap" else None
+        troubles = (*troubles, Trouble(event.kind, event.detail, at_us, over_us))[-TROUBLES_KEPT:]
+    return _with_leg(state, replace(leg, troubles=troubles))
 
 
 def _leg_removed(state: CallState, event: LegRemoved, at_us: int) -> CallState:
@@ -256,6 +272,7 @@ _FOLDS: Final[Mapping[type[CallEvent], Callable[[CallState, Any, int], CallState
     LegConnected: _leg_connected,
     LegLost: _leg_lost,
     LegRemoved: _leg_removed,
+    MediaTroubled: _media_troubled,
     CallHeld: _phase_changed,
     CallResumed: _phase_changed,
     CallEnded: _call_ended,

@@ -34,8 +34,18 @@ class LegPhase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something wrong with a leg's audio (`MediaTroubled`), from `at_us` until `over_us`; None: it goes on."""
+
+    kind: str
+    detail: str
+    at_us: int
+    over_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Leg:
-    """One attachment to the call."""
+    """One attachment to the call. `troubles`: the latest of its audio, oldest first."""
 
     id: LegId
     role: Role
@@ -44,6 +54,7 @@ class Leg:
     codec: str = ""
     who: UserName | None = None
     listening: bool = False
+    troubles: tuple[Trouble, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

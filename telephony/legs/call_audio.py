@@ -5,8 +5,8 @@ The plane knows slots and voices; here they get the names of legs and the times 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol, assert_never
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from typing import Final, Protocol, Self, assert_never
 
 from telephony.call.commands import CallCommand, EndCall, Report
 from telephony.call.events import CallEvent, DigitReceived, MediaTroubled, QualityMeasured
@@ -49,12 +49,25 @@ class Listener(Protocol):
 
 
 class CallMedia:
-    """`CallAudio` and `AgentMedia` of one call. The session is bound after it was made with this audio."""
+    """`CallAudio` and `AgentMedia` of one call. The session is bound after it was made with this audio.
 
-    def __init__(self, plane: Plane, clock: Clock, voice_rate_hz: int) -> None:
+    `directory`: whose slot or voice a notice is about; each call keeps its own entries in it.
+    """
+
+    def __init__(
+        self,
+        plane: Plane,
+        clock: Clock,
+        voice_rate_hz: int,
+        directory: MutableMapping[SourceHandle, Self] | None = None,
+    ) -> None:
         self._plane = plane
         self._clock = clock
+        self._directory: MutableMapping[SourceHandle, Self] = (
+            {} if directory is None else directory
+        )
         self._voice = plane.add_voice(voice_rate_hz)
+        self._directory[self._voice] = self
         self._voice_rate_hz = voice_rate_hz
         self._slots: dict[LegId, SlotHandle] = {}
         self._rates: dict[LegId, int] = {}
@@ -62,6 +75,7 @@ class CallMedia:
         self._routes: tuple[Route, ...] = ()
         self._listened: set[LegId] = set()
         self._silent: set[LegId] = set()
+        self._troubles: dict[LegId, set[notices.TroubleKind]] = {}
         self._session: Listener | None = None
 
     def bind(self, session: Listener) -> None:
@@ -76,12 +90,21 @@ class CallMedia:
     def slots(self) -> Mapping[LegId, SlotHandle]:
         return self._slots
 
+    @property
+    def call(self) -> CallId | None:
+        """None until a session is bound."""
+        return self._session.id if self._session is not None else None
+
+    def leg_of(self, slot: SlotHandle) -> LegId | None:
+        return self._legs.get(slot)
+
     # ------------------------------------------------------------------------------- legs
 
     def attach(self, leg: LegId, slot: SlotHandle, rate_hz: int) -> None:
         """The leg's audio is on this slot from now on; edges that name the leg take effect."""
         self._slots[leg] = slot
         self._legs[slot] = leg
+        self._directory[slot] = self
         self._rates[leg] = rate_hz
         self.route(self._routes, flush_agent=False)
 
@@ -90,13 +113,16 @@ class CallMedia:
         slot = self._slots.pop(leg, None)
         if slot is not None:
             del self._legs[slot]
+            self._directory.pop(slot, None)
             self._listened.discard(leg)
+            self._troubles.pop(leg, None)
             self._plane.apply(commands.Remove(slot))
 
     def close(self) -> None:
         """The call is over: all slots and the voice go back to the plane."""
         for leg in list(self._slots):
             self.detach(leg)
+        self._directory.pop(self._voice, None)
         self._plane.apply(commands.Remove(self._voice))
 
     # ------------------------------------------------------------------------------- CallAudio
@@ -169,7 +195,8 @@ class CallMedia:
         | notices.MediaLost
         | notices.Gap
         | notices.Quality
-        | notices.AudioGarbled,
+        | notices.AudioTroubled
+        | notices.AudioRecovered,
     ) -> None:
         match notice:
             case notices.SpeechStarted(at=at, voiced_at=voiced_at, ducked=ducked):
@@ -184,8 +211,10 @@ class CallMedia:
                 self._media_lost(session, leg, seconds)
             case notices.Gap(frames=frames):
                 self._report(MediaTroubled(leg=leg, kind="gap", detail=f"{frames * 20} ms"))
-            case notices.AudioGarbled(kind=kind):
-                self._report(MediaTroubled(leg=leg, kind="garbled", detail=kind.value))
+            case notices.AudioTroubled():
+                self._troubled(leg, notice)
+            case notices.AudioRecovered(kind=kind):
+                self._recovered(leg, kind)
             case notices.Quality():
                 self._quality(session, leg, notice)
             case notices.Latched():
@@ -210,6 +239,17 @@ class CallMedia:
             session.set_timer("media_lost", None, lambda: None)
             self._report(MediaTroubled(leg=leg, kind="ok", detail="audio is back"))
 
+    def _troubled(self, leg: LegId, notice: notices.AudioTroubled) -> None:
+        self._troubles.setdefault(leg, set()).add(notice.kind)
+        self._report(MediaTroubled(leg=leg, kind=notice.kind.value, detail=notice.detail))
+
+    def _recovered(self, leg: LegId, kind: notices.TroubleKind) -> None:
+        """One trouble is over; the leg is well again only without any other."""
+        troubles = self._troubles.get(leg, set())
+        troubles.discard(kind)
+        if not troubles and leg not in self._silent:
+            self._report(MediaTroubled(leg=leg, kind="ok", detail=f"no longer {kind.value}"))
+
     def _quality(self, session: Listener, leg: LegId, notice: notices.Quality) -> None:
         if not notice.received:
             return
@@ -220,6 +260,9 @@ class CallMedia:
             jitter_ms=round(notice.jitter_ms, 2),
             rtt_ms=notice.round_trip_ms,
             mos=round(notice.mos, 2),
+            remote_loss_pct=(
+                None if notice.remote_loss is None else round(notice.remote_loss * 100, 2)
+            ),
         )
         self._report(measured)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,11 +44,16 @@ class SpeechStopped:
 
 @dataclass(frozen=True, slots=True)
 class Digit:
-    """One key press by RFC 4733. The digit is personal data."""
+    """One key press by RFC 4733, or by the tones themselves (`source`). The digit is personal data.
+
+    `began_at`: when the key went down, as far as it could be seen; `at`: when it was up again.
+    """
 
     slot: SlotHandle
     digit: str
     at: float
+    began_at: float | None = None
+    source: Literal["rtp", "inband"] = "rtp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +123,11 @@ class Levels:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Each 5 s: counts since the last one.
+    """Counts since the last one: first within 3 s of the slot's first packet, then each 5 s.
 
-    `loss`: share 0..1. `mos`: G.107 E-model estimate, 1..4.5.
-    `round_trip_ms` is None before the peer's first RTCP report that refers to one of ours.
+    `loss`: share 0..1 of what the peer sent. `mos`: G.107 E-model estimate, 1..4.5, of what we hear.
+    `round_trip_ms` is None before the peer's first RTCP report that refers to one of ours, `remote_loss` before any:
+    the share of our packets that it says it lost lately.
     """
 
     slot: SlotHandle
@@ -133,23 +140,45 @@ class Quality:
     round_trip_ms: float | None
     mos: float
     at: float
+    remote_loss: float | None = None
+
+
+class TroubleKind(StrEnum):
+    """What may be wrong with received audio for longer than a moment."""
+
+    GARBLED = "garbled"
+    ONE_WAY = "one_way"
+    SILENT = "silent"
+    CLIPPING = "clipping"
+    POOR = "poor"
 
 
 class Garbling(StrEnum):
-    """How received audio is wrong."""
+    """How garbled audio is wrong: the `detail` of `AudioTroubled(GARBLED)`."""
 
     WRONG_LAW = "wrong_law"
     LINEAR_PCM = "linear_pcm"
+    WRONG_CODEC = "wrong_codec"
     CONSTANT = "constant"
     BAD_PACKETS = "bad_packets"
 
 
 @dataclass(frozen=True, slots=True)
-class AudioGarbled:
-    """What arrives is not what was negotiated; never repaired silently."""
+class AudioTroubled:
+    """Told within 3 s of the onset, once until `AudioRecovered`; never repaired silently."""
 
     slot: SlotHandle
-    kind: Garbling
+    kind: TroubleKind
+    detail: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AudioRecovered:
+    """A trouble of this slot is over."""
+
+    slot: SlotHandle
+    kind: TroubleKind
     at: float
 
 
@@ -164,5 +193,6 @@ Notice = (
     | PlayoutRefused
     | Levels
     | Quality
-    | AudioGarbled
+    | AudioTroubled
+    | AudioRecovered
 )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from telephony.media.counters import Counters
 from telephony.media.garbling import PAUSE, GarblingWatch
 from telephony.media.legs import RELATCH_SILENCE, Leg, Legs
-from telephony.media.notices import AudioGarbled, Digit, MediaLost, Notice, Quality
+from telephony.media.notices import AudioTroubled, Digit, MediaLost, Notice, Quality, TroubleKind
 from telephony.media.parameters import MediaSettings
 from telephony.media.ports import Datagrams
 from telephony.media.slots import FRAME_SAMPLES, NOT_ACCEPTED, RtpSlots
@@ -141,7 +141,7 @@ class Reports:
                 kind = watch.look(pcm, law, now)
         if kind is not None and now - account.garbled_told >= PAUSE:
             account.garbled_told = now
-            notices.append(AudioGarbled(leg.handle, kind, now))
+            notices.append(AudioTroubled(leg.handle, TroubleKind.GARBLED, kind.value, now))
 
     # --------------------------------------------------------------------------------------------------- quality
 

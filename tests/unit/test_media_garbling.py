@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from telephony.media import g711
-from telephony.media.notices import AudioGarbled, Garbling
+from telephony.media.notices import AudioTroubled, Garbling
 from telephony.media.parameters import Law, RtpParameters
 from tests.unit.media_line import PHONE, Line, Pcm, silence, voiced
 
@@ -27,7 +27,7 @@ def verdicts(octets: bytes, law: Law) -> list[Garbling]:
     for start in range(0, len(octets), 160):
         phone.send_packet(phone.packet(octets[start : start + 160]))
         line.frame()
-    return [n.kind for n in line.of(AudioGarbled) if n.slot == slot]
+    return [Garbling(n.detail) for n in line.of(AudioTroubled) if n.slot == slot]
 
 
 @pytest.mark.parametrize(
@@ -70,4 +70,4 @@ def test_a_fifth_of_packets_unusable_is_told():
         phone.send_packet(phone.packet(b"x" * 160, payload_type=96))
         line.frame()
         line.talk(phone, silence(2))
-    assert [(n.slot, n.kind) for n in line.of(AudioGarbled)] == [(slot, Garbling.BAD_PACKETS)]
+    assert [(n.slot, n.detail) for n in line.of(AudioTroubled)] == [(slot, Garbling.BAD_PACKETS)]
