@@ -7,28 +7,39 @@ events and the next deadline come out. Bodies are `bytes`; headers are `(name, v
       .receive(data, flow, now)    one datagram, or one message framed by `stream.StreamFramer`
       .timer(now) / .next_timer() -> float | None              .failed(flow, now)  send error, connection lost
       .to_send() -> list[(Flow, bytes)] / .events() -> list[SipEvent]            both drain
-      .invite(target, *, from_, flow, sdp, now, to=None, headers=()) -> OutgoingSession
+      .invite(target, *, from_, flow, sdp, now, to=None, headers=(), options=InviteOptions()) -> OutgoingSession
       .options(target, *, from_, flow, now) -> str             id that comes back in `OptionsAnswered`
-      .draining: bool, .retry_after: int                       503 for OPTIONS and new INVITEs while true
+      .register(registrar, *, aor, flow, now, credentials, expires=3600) -> Registration (.id, .stop(now))
+      .restore(snapshot, now) -> Session                       a dialog as `session.snapshot()` gave it
+      .availability, .authority                                ports: what OPTIONS and new INVITEs are told; who is challenged
       .counters: Counter[str]                                  refusals and drops by reason
-    session.Session        call_id, flow, phase, request (the INVITE), local, remote: NameAddr
+    session.InviteOptions(credentials=None, routes=(), replaces=None, session_expires=None, reliable="supported", reply_s=None)
+    session.Session        call_id, flow, phase, request (the INVITE), local, remote: NameAddr, replaces: Replaces
       .bye(now, *, reason="", headers=())                      from every phase: BYE, CANCEL or 603; idempotent
       .reinvite(sdp, now)                                      -> ReinviteAnswered | ReinviteRejected; 491 is retried
-      .accept_reinvite(sdp, now) / .reject_reinvite(status, now, *, headers=())
-    session.IncomingSession(Session)
-      .ring(now, *, status=180, sdp=None, headers=())          180 or 183; with SDP: early media
+      .update(sdp | None, now)                                 the same by UPDATE, before the answer too
+      .accept_reinvite(sdp, now) / .reject_reinvite(status, now, *, headers=())   re-INVITE, UPDATE, offer in PRACK
+      .info(content_type, body, now)                           .snapshot() -> dict
+      .refer(refer_to, now, *, referred_by="", replaces=None)  -> ReferProgress ..., ReferEnded
+      .accept_refer(now) / .notify_refer(status, reason, now) / .reject_refer(status, now)
+    session.IncomingSession(Session)                           username: who proved it by digest, or None
+      .ring(now, *, status=180, sdp=None, headers=(), reliable=None)   180 or 183; with SDP: early media
       .answer(sdp, now, *, headers=())                         200; without an offer in the INVITE, `sdp` is ours
       .reject(status, now, *, reason="", headers=())
     session.OutgoingSession(Session)
       .cancel(now, *, reason="")                               .ack(sdp, now) only if we invited without SDP
-    events: IncomingInvite(session, sdp | None)                answer or reject it; 100 was sent already
+    events: IncomingInvite(session, sdp | None, replaces)      answer or reject it; 100 was sent already
       InviteAcked(session, sdp | None)                         sdp: the answer to our late offer
       ReinviteReceived(session, sdp | None)                    accept or reject it; None asks for our offer
       ReinviteAcked(session, sdp | None), ReinviteAnswered(session, sdp | None), ReinviteRejected(session, status, reason)
-      Provisional(session, status, reason, sdp | None), Answered(session, sdp | None)
+      Provisional(session, status, reason, sdp | None, fork), Answered(session, sdp | None)
+      ProvisionalAnswered(session, sdp | None)                 the PRACK of a 18x that held our offer
+      InfoReceived(session, content_type, body)                ReferReceived(session, refer: IncomingRefer)
+      ReferProgress(session, status, reason), ReferEnded(session, outcome, status)   one end per `refer`
       OptionsAnswered(id, status)                              status 408: no answer, 503: transport failed
-      Terminated(session, cause: Cause)                        exactly one per session, and its last event:
-        Cause(kind, status, reason); kind: `EndKind` LOCAL REMOTE CANCELLED REJECTED TIMEOUT TRANSPORT
+      RegistrationChanged(id, state, status, expires_at, retry_at), RegisterReceived(registration)
+      Terminated(session, cause: Cause)                        exactly one per session; after it only Refer*:
+        Cause(kind, status, reason, contacts of a 3xx); kind: `EndKind` LOCAL REMOTE CANCELLED REJECTED TIMEOUT TRANSPORT
     message.Request: method, uri, from_, to, call_id, cseq, body, headers.first(name) / .all(name),
       name_addrs(name) for P-Asserted-Identity, Diversion, ...; uri.number: user part, unescaped
     flow.Flow: transport, local (what the peer reaches: right for our SDP too), remote, connection
