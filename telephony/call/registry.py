@@ -15,13 +15,15 @@ from telephony.call.ids import CallId
 from telephony.call.ports import CallAudio
 from telephony.call.serial import row
 from telephony.call.session import CallSession, SessionPorts
-from telephony.call.state import CallState
+from telephony.call.state import CallState, Phase
 from telephony.call.timers import TimerSet
 
 log = logging.getLogger(__name__)
 
 ENDED_KEPT_S: Final = 60.0
 """An ended call stays in the list this long, so that a person sees how it ended."""
+CUT_OFF_S: Final = 1.0
+"""Calls that did not end by the rules have this long, all together, to be cut off."""
 
 
 class CallRegistry:
@@ -64,6 +66,15 @@ class CallRegistry:
         session.start()
         return session
 
+    def discard(self, session: CallSession) -> None:
+        """Takes back a session that got no call; its room is free at once."""
+        self._sessions.pop(session.id, None)
+        session.abandon()
+
+    def publish(self, topic: str, body: Mapping[str, Any]) -> None:
+        """Lossy, about all calls of the node at once: levels."""
+        self._ports.publish(topic, body)
+
     def get(self, call: CallId) -> CallSession:
         """Raises: CallGoneError."""
         session = self._sessions.get(call)
@@ -105,12 +116,22 @@ class CallRegistry:
         except TimeoutError:
             late = self.sessions()
             log.warning("calls_cut_off", extra={"calls": len(late)})
-            for session in late:
-                await session.abort()
+            await self._cut_off(late)
         self._timers.close()
+
+    async def _cut_off(self, sessions: Sequence[CallSession]) -> None:
+        """All at once, so that one which hangs holds up no other; the whole is bounded."""
+        try:
+            async with asyncio.timeout(CUT_OFF_S), asyncio.TaskGroup() as group:
+                for session in sessions:
+                    group.create_task(session.abort())
+        except TimeoutError:
+            log.error("calls_left_hanging", extra={"calls": len(self._sessions)})
 
     def _session_closed(self, state: CallState) -> None:
         self._sessions.pop(state.id, None)
+        if state.phase is Phase.NEW:
+            return
         self._ended[state.id] = state
         self._timers.set(state.id, ENDED_KEPT_S, partial(self._forget, state.id))
 

@@ -113,6 +113,7 @@ class CallSession:
         self._owner: asyncio.Task[None] | None = None
         self._end_cause_after_speech: str | None = None
         self._closed = False
+        self._abandoned = False
         self._began_s = ports.scheduler.monotonic()
         self.refused = 0
 
@@ -130,6 +131,11 @@ class CallSession:
         """Begins to act on commands; call once."""
         loop = asyncio.get_running_loop()
         self._owner = loop.create_task(self._run(), name=f"call {self.id}")
+
+    def abandon(self) -> None:
+        """Ends a session that got no call: nothing is logged, and its task goes by itself."""
+        self._abandoned = True
+        self._wake.set()
 
     def post(self, command: CallCommand) -> None:
         """Puts the command into the mailbox. A refusal is counted; who needs the answer uses `submit`."""
@@ -294,7 +300,7 @@ class CallSession:
     # ---------------------------------------------------------------------------- what follows from it
 
     async def _run(self) -> None:
-        while self._state.phase is not Phase.ENDED or self._followups:
+        while not self._over or self._followups:
             if not self._mailbox and not self._followups:
                 self._wake.clear()
                 await self._wake.wait()
@@ -302,6 +308,10 @@ class CallSession:
             while self._followups:
                 await self._follow(self._followups.popleft())
         await self._close()
+
+    @property
+    def _over(self) -> bool:
+        return self._abandoned or self._state.phase is Phase.ENDED
 
     async def _follow(self, item: _Followup | _Reply) -> None:
         if isinstance(item, _Reply):

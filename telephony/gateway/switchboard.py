@@ -6,13 +6,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from telephony.call.commands import StartCall
 from telephony.call.errors import CallGoneError
 from telephony.call.events import AgentRef, Transport
-from telephony.call.ids import CALLER, CallId, LegId, UserName
-from telephony.call.ports import Clock, LegControl, ParticipantFactory
+from telephony.call.ids import AGENT, CALLER, CallId, LegId, UserName
+from telephony.call.ports import CallParticipant, Clock, LegControl, ParticipantFactory
 from telephony.call.registry import CallRegistry
 from telephony.call.session import CallSession
 from telephony.dialplan import EMPTY, AgentChoice, DialPlan
@@ -29,14 +29,18 @@ Spawn = Callable[[str, Coroutine[Any, Any, None]], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """A caller at the door: who calls what, and the agent that shall answer."""
+    """A caller at the door, or (`outbound`) one whom we ring: who calls what, and the agent that shall speak.
+
+    `choice` None: a call between people; its caller is answered when one of them is, or takes the floor.
+    """
 
     transport: Transport
     called: str
     caller: str
-    choice: AgentChoice
+    choice: AgentChoice | None
     voice_rate_hz: int
     variables: Mapping[str, str] = field(default_factory=dict)
+    direction: Literal["inbound", "outbound"] = "inbound"
 
 
 @dataclass(slots=True)
@@ -48,6 +52,10 @@ class LiveCall:
     caller: LegControl
     supervisors: dict[LegId, WebRtcLeg] = field(default_factory=dict)
     turns: dict[UserName, asyncio.Lock] = field(default_factory=dict)
+
+
+Companion = Callable[[LiveCall], CallParticipant]
+"""Makes one more participant of a call."""
 
 
 class Switchboard:
@@ -68,6 +76,12 @@ class Switchboard:
         self._spawn = spawn
         self._make_participant = make_participant
         self._calls: dict[CallId, LiveCall] = {}
+        self._companions: list[Companion] = []
+        self._directory: dict[SourceHandle, CallMedia] = {}
+
+    def accompany(self, make: Companion) -> None:
+        """Each call from now on has this participant beside its agent, and whether it has an agent or not."""
+        self._companions.append(make)
 
     def open(
         self,
@@ -75,35 +89,38 @@ class Switchboard:
         caller: LegControl,
         bind: Callable[[CallSession, CallMedia], None],
     ) -> LiveCall:
-        """A call with its caller's leg and its agent; its `StartCall` is on the way.
+        """A call with its caller's leg and, if it has one, its agent; its `StartCall` is on the way.
 
-        `bind` gives the leg its call. Raises: NoCapacityError, NoMediaCapacityError; nothing is left then.
+        `bind` gives the leg its call. Raises: NoCapacityError, NoMediaCapacityError, and what the making of the agent
+        raises; nothing is left then.
         """
-        media = CallMedia(self.plane, self._clock, arrival.voice_rate_hz)
+        media = CallMedia(self.plane, self._clock, arrival.voice_rate_hz, self._directory)
         try:
             session = self.registry.open(media)
         except Exception:
             media.close()
             raise
-        media.bind(session)
         live = LiveCall(session, media, caller)
+        try:
+            media.bind(session)
+            session.attach_leg(CALLER, caller)
+            bind(session, media)
+            self._join(live, arrival.choice)
+        except Exception:
+            self.registry.discard(session)
+            media.close()
+            raise
         self._calls[session.id] = live
-        session.attach_leg(CALLER, caller)
-        bind(session, media)
-        if self._make_participant is not None:
-            session.join(self._make_participant(session, media, arrival.choice.definition))
-        session.post(
-            StartCall(
-                direction="inbound",
-                transport=arrival.transport,
-                called=arrival.called,
-                caller=arrival.caller,
-                agent=AgentRef(arrival.choice.agent, arrival.choice.version),
-                variables=arrival.variables,
-            )
-        )
+        session.post(_start(arrival))
         self._spawn("call_end", self._clean_up(live))
         return live
+
+    def _join(self, live: LiveCall, choice: AgentChoice | None) -> None:
+        session = live.session
+        if self._make_participant is not None and choice is not None:
+            session.join(self._make_participant(session, live.media, choice.definition))
+        for make in self._companions:
+            session.join(make(live))
 
     async def _clean_up(self, live: LiveCall) -> None:
         await live.session.wait_closed()
@@ -126,34 +143,44 @@ class Switchboard:
 
     def deliver(self, batch: Sequence[Notice]) -> None:
         """Hands each notice to the call it is about; those about what has just left are dropped."""
-        handles = self._handles()
+        directory = self._directory
         for notice in batch:
-            if isinstance(notice, Levels):
+            if isinstance(notice, PlayoutProgress | PlayoutRefused):
+                media = directory.get(notice.voice)
+            elif isinstance(notice, Levels):
                 self._levels(notice)
                 continue
-            if isinstance(notice, PlayoutProgress | PlayoutRefused):
-                live = handles.get(notice.voice)
             else:
-                live = handles.get(notice.slot)
-            if live is not None:
-                live.media.notice(notice)
-
-    def _handles(self) -> dict[SourceHandle, LiveCall]:
-        found: dict[SourceHandle, LiveCall] = {}
-        for live in self._calls.values():
-            found[live.media.voice_handle] = live
-            for slot in live.media.slots.values():
-                found[slot] = live
-        return found
+                media = directory.get(notice.slot)
+            if media is not None:
+                media.notice(notice)
 
     def _levels(self, levels: Levels) -> None:
-        heard = dict(zip(levels.slots.tolist(), levels.received_dbfs.tolist(), strict=True))
-        sent = dict(zip(levels.slots.tolist(), levels.sent_dbfs.tolist(), strict=True))
-        for live in self._calls.values():
-            slots = live.media.slots
-            legs = {leg: round(heard[slot], 1) for leg, slot in slots.items() if slot in heard}
-            caller = slots.get(CALLER)
-            if caller in sent:
-                legs[LegId("agent")] = round(sent[caller], 1)
-            if legs:
-                live.session.publish("level", {"legs": legs})
+        """One message for all calls of the node, in whole decibels."""
+        calls: dict[str, dict[str, int]] = {}
+        directory = self._directory
+        heard = levels.received_dbfs.astype(int).tolist()
+        sent = levels.sent_dbfs.astype(int).tolist()
+        for slot, received, played in zip(levels.slots.tolist(), heard, sent, strict=True):
+            media = directory.get(slot)
+            leg = media.leg_of(slot) if media is not None else None
+            if media is None or leg is None or media.call is None:
+                continue
+            legs = calls.setdefault(media.call, {})
+            legs[leg] = received
+            if leg == CALLER:
+                legs[AGENT] = played
+        if calls:
+            self.registry.publish("level", {"calls": calls})
+
+
+def _start(arrival: Arrival) -> StartCall:
+    choice = arrival.choice
+    return StartCall(
+        direction=arrival.direction,
+        transport=arrival.transport,
+        called=arrival.called,
+        caller=arrival.caller,
+        agent=None if choice is None else AgentRef(choice.agent, choice.version),
+        variables=arrival.variables,
+    )

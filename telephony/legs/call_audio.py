@@ -63,9 +63,7 @@ class CallMedia:
     ) -> None:
         self._plane = plane
         self._clock = clock
-        self._directory: MutableMapping[SourceHandle, Self] = (
-            {} if directory is None else directory
-        )
+        self._directory: MutableMapping[SourceHandle, Self] = {} if directory is None else directory
         self._voice = plane.add_voice(voice_rate_hz)
         self._directory[self._voice] = self
         self._voice_rate_hz = voice_rate_hz

@@ -197,7 +197,7 @@ async def main(data: Path) -> None:
     clock = LoopScheduler(loop)
     bus = LocalNodeBus("node1", socket_path(data / "run", "node1"), clock)
     peers = TonePeers(
-        lambda call, leg, level: bus.publish("level", {"call": call, "legs": {leg: level}})
+        lambda call, leg, level: bus.publish("level", {"calls": {call: {leg: level}}})
     )
     node = FakeNode(bus, answer=peers.answer)
     scene = Scene(node, clock.wall_us())

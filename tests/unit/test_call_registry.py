@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from telephony.call import registry
 from telephony.call.commands import EndCall
 from telephony.call.errors import BrokenLogError, CallGoneError, NoCapacityError
 from telephony.call.events import CallEnded
@@ -14,7 +15,13 @@ from telephony.call.log import MemoryEventLog
 from telephony.call.machine import replay
 from telephony.call.registry import ENDED_KEPT_S
 from telephony.call.state import Phase
-from tests.fakes.calls import CONNECT, START, CallBench, FakeAudio, after, record
+from tests.fakes.calls import CONNECT, START, CallBench, FakeAudio, FakeParticipant, after, record
+
+
+class HangingParticipant(FakeParticipant):
+    async def close(self) -> None:
+        await asyncio.Event().wait()
+
 
 END = EndCall(cause="bye", by="caller")
 
@@ -102,3 +109,24 @@ async def test_a_call_that_a_dead_node_left_has_an_end(caplog: pytest.LogCapture
     assert (state.phase, state.end_cause) == (Phase.ENDED, "node_died")
     await again.registry.end_all("stop", 1.0)
     await bench.session.abort()
+
+
+async def test_calls_that_hang_are_cut_off_together(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(registry, "CUT_OFF_S", 0.05)
+    bench = CallBench(max_calls=20)
+    sessions = [bench.session] + [bench.registry.open(FakeAudio()) for _ in range(10)]
+    for session in sessions:
+        session.join(HangingParticipant(session))
+        session.post(START)
+    began = asyncio.get_running_loop().time()
+    await bench.registry.end_all("stop", 0.01)
+    assert asyncio.get_running_loop().time() - began < 1.0
+
+
+async def test_a_session_that_got_no_call_leaves_its_room_and_no_record():
+    bench = CallBench(max_calls=1)
+    bench.registry.discard(bench.session)
+    assert bench.registry.has_room
+    await bench.session.wait_closed()
+    assert bench.registry.rows() == []
+    assert await bench.log.read(bench.session.id) == []
