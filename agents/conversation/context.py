@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
+from agents.conversation.audio import AudioTrouble, troubles_at
+from telephony.call.ids import CALLER
 from telephony.call.state import CallState, Said
 
 Cause = Literal["greet", "speech", "keys", "silence", "back", "again", "limit"]
@@ -35,7 +37,8 @@ class Segment:
 class Situation:
     """Everything an answer depends on, so that any worker can give it.
 
-    `today` is an ISO date in the agent's zone, `clock` the time there as 15:30; `meanwhile` is what was said while a supervisor had the floor.
+    `today` is an ISO date in the agent's zone, `clock` the time there as 15:30; `meanwhile` is what was said while a supervisor had the floor;
+    `audio` is what is or just was wrong with the caller's audio.
     """
 
     cause: Cause
@@ -52,6 +55,7 @@ class Situation:
     meanwhile: tuple[Segment, ...] = ()
     history: tuple[Segment, ...] = ()
     clock: str = ""
+    audio: tuple[AudioTrouble, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -63,6 +67,7 @@ class Situation:
             values = dict(body)
             for name in ("meanwhile", "history"):
                 values[name] = tuple(Segment(**part) for part in values.get(name, ()))
+            values["audio"] = tuple(AudioTrouble(**part) for part in values.get("audio", ()))
             situation = cls(**values)
         except (TypeError, ValueError) as error:
             raise SituationError("a field is missing or unknown") from error
@@ -104,6 +109,8 @@ def situation_of(
 ) -> Situation:
     """The situation at this position of the log. `now`: in the agent's zone; `taken_at_s`: when a supervisor last took the floor."""
     talk = state.conversation
+    caller = state.legs.get(CALLER)
+    troubles = caller.troubles if caller is not None else ()
     meanwhile = () if taken_at_s is None else [s for s in talk.said if s.start_s >= taken_at_s]
     return Situation(
         cause=cause,
@@ -120,4 +127,5 @@ def situation_of(
         brief=talk.brief,
         meanwhile=segments(meanwhile),
         history=segments(talk.said),
+        audio=troubles_at(troubles, round(now.timestamp() * 1e6)),
     )

@@ -98,6 +98,7 @@ def messages_of(flow: Flow, situation: Situation) -> list[Message]:
     lines += [f"Known so far: {name} = {value}" for name, value in situation.slots.items()]
     if situation.brief:
         lines.append(f"A colleague who spoke to the caller asks you: {situation.brief}")
+    lines += [trouble.note for trouble in situation.audio]
     messages = [Message("system", "\n".join(line for line in lines if line))]
     for part in situation.history:
         mark = " [interrupted]" if part.interrupted else ""

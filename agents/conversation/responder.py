@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
+from agents.conversation.audio import UNHEARD
 from agents.conversation.context import Situation
 from agents.conversation.flow import Expect, Flow, Intent, Step
 from agents.conversation.past import without_past
@@ -189,6 +190,8 @@ class _Answer:
         again = self._pick(self._step.reprompts, times - 1)
         rest = [self._renderer().text(again)] if again else self._question()
         lead = [] if again else [self._word("not_understood", times - 1)]
+        if self._at.audio:
+            lead = [self._word("bad_line", times - 1)]
         return self._done([*lead, *rest], misunderstood=True)
 
     def _after_offer(self, found: Understanding) -> Reply | None:
@@ -264,6 +267,8 @@ class _Answer:
             return self._done([self._word("silence_goodbye")], ending="end")
         if self._at.person_requested:
             return self._done([self._word("person_awaited", self._at.silences - 1)])
+        if any(t.kind in UNHEARD and not t.over for t in self._at.audio):
+            return self._done([self._word("cannot_hear", self._at.silences - 1)])
         asked = self._question() if self._at.silences == 1 else []
         return self._done([self._word("silence", self._at.silences - 1), *asked])
 

@@ -19,7 +19,8 @@ class Wording:
 
     `fallback` is spoken while the brain is away and `filler` while it is slow; both are made ahead of need.
     `{heard}` in those of `FILLED` is what was understood; in the refusals, the day or the limits; in `kept`, what
-    stays noted although something else was wished. `anything_else` follows an answer where all was open before.
+    stays noted although something else was wished. `bad_line` comes before a question that is asked again, `cannot_hear`
+    where no sound arrives. `anything_else` follows an answer where all was open before.
     """
 
     not_understood: tuple[str, ...] = (
@@ -56,6 +57,14 @@ class Wording:
     wrong_digits: tuple[str, ...] = ("I need {heard}.",)
     kept: tuple[str, ...] = ("I will keep {heard} for now.",)
     silence: tuple[str, ...] = ("Are you still there?", "Take your time. I am listening.")
+    bad_line: tuple[str, ...] = (
+        "The line is bad just now.",
+        "I am sorry, the line is breaking up.",
+    )
+    cannot_hear: tuple[str, ...] = (
+        "I cannot hear you at all. Are you muted?",
+        "I still cannot hear you. If you hear me, please call again.",
+    )
     silence_goodbye: tuple[str, ...] = (
         "I cannot hear you, so I will hang up now. Please call again. Goodbye.",
     )

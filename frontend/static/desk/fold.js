@@ -13,7 +13,7 @@ const SHOWN_IN_AUDIT = {
   RuleRefused: (e) => `Rule ${e.rule} stopped a ${e.what}`,
   ToolRequested: (e) => `Tool ${e.tool}`,
   ToolFinished: (e) => (e.ok ? "Tool done" : "Tool failed"),
-  MediaTroubled: (e) => (e.kind === "ok" ? "Audio is well again" : `Audio ${e.kind}`),
+  MediaTroubled: (e) => (e.kind === "ok" ? "Audio is well again" : `Audio ${words(e.kind)}`),
   CallEnded: (e) => `Call ended: ${words(e.cause)}`,
 };
 
