@@ -15,7 +15,7 @@ from telephony.legs.call_audio import CallMedia
 from telephony.legs.plane_port import Plane
 from telephony.media.commands import ChangeRtp, Remove, StartRtp
 from telephony.media.handles import SlotHandle
-from telephony.media.parameters import Law, RtpParameters
+from telephony.media.parameters import MediaCodec, RtpParameters
 from telephony.sdp import offer_answer
 from telephony.sdp.offer_answer import Agreed, Capabilities, NotAcceptable, Offer
 from telephony.sip.errors import SipError, reason_header
@@ -85,18 +85,22 @@ def rtp_parameters(agreed: Agreed, source: str) -> RtpParameters:
     return RtpParameters(
         remote=(agreed.remote_address, agreed.remote_port),
         payload_type=agreed.send_payload_type,
-        law=_law(agreed),
-        accepted=((agreed.receive_payload_type, _law(agreed)),),
+        codec=MediaCodec(agreed.codec.name),
+        accepted=tuple((number, MediaCodec(codec.name)) for number, codec in agreed.accepted),
         dtmf_payload_type=agreed.dtmf_receive_type,
+        dtmf_send_payload_type=agreed.dtmf_send_type,
+        dtmf_rate_hz=agreed.dtmf_rate_hz,
+        comfort_noise_payload_type=agreed.comfort_noise_type,
         media_networks=networks,
         ptime_ms=agreed.ptime_ms,
         sending=agreed.direction.sends,
         receiving=agreed.direction.receives,
+        rtcp_mux=agreed.rtcp_mux,
+        remote_rtcp=agreed.remote_rtcp,
+        srtp=agreed.crypto,
+        fec=agreed.fec,
+        max_bitrate=agreed.max_bitrate,
     )
-
-
-def _law(agreed: Agreed) -> Law:
-    return Law.ALAW if agreed.codec.name.upper() == "PCMA" else Law.ULAW
 
 
 def _is_ipv4(host: str) -> bool:

@@ -7,11 +7,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from telephony.media.parameters import Law
+from telephony.media.parameters import MediaCodec
 
 ULAW: Final = 0
 ALAW: Final = 1
-LAW_NUMBER: Final = {Law.ULAW: ULAW, Law.ALAW: ALAW}
+LAW_NUMBER: Final = {MediaCodec.ULAW: ULAW, MediaCodec.ALAW: ALAW}
 
 _BIAS: Final = 33 << 2
 _CLIP: Final = 32635

@@ -68,7 +68,7 @@ class RtpSlots:
     def configure(self, row: int, parameters: RtpParameters, address: int) -> None:
         """Takes over what an SDP says, without touching what was learnt from packets."""
         self.laws[row] = NOT_ACCEPTED
-        self.law[row] = LAW_NUMBER[parameters.law]
+        self.law[row] = LAW_NUMBER[parameters.codec]
         self.packets[row, 1] = parameters.payload_type
         self.sending[row] = parameters.sending and parameters.remote[1] > 0 and address > 0
         self.receiving[row] = parameters.receiving
@@ -78,7 +78,7 @@ class RtpSlots:
             return
         for payload_type, law in parameters.accepted:
             self.laws[row, payload_type] = LAW_NUMBER[law]
-        self.laws[row, parameters.payload_type] = LAW_NUMBER[parameters.law]
+        self.laws[row, parameters.payload_type] = LAW_NUMBER[parameters.codec]
 
     def stop(self, row: int) -> None:
         self.active[row] = self.sending[row] = self.receiving[row] = False

@@ -1,8 +1,10 @@
 """Session descriptions as values (RFC 8866): tolerant reading, strict writing, unknown lines kept."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 from typing import Final
 
 from telephony.sdp.errors import SdpError
@@ -95,8 +97,24 @@ class Media:
         """Value of the first a= line of that name, "" for a flag, None if absent."""
         return find_attribute(self.lines, name)
 
-    def rtpmaps(self) -> dict[int, RtpMap]:
-        """What each payload type of the m= line means, in its order; unknown static types are left out."""
+    def attributes(self, name: str) -> list[str]:
+        """Values of all a= lines of that name."""
+        pairs = (value.partition(":") for letter, value in self.lines if letter == "a")
+        return [value.strip() for key, _, value in pairs if key == name]
+
+    def parameters_of(self, payload_type: int) -> str:
+        """What a=fmtp says of a payload type."""
+        for value in self.attributes("fmtp"):
+            number, _, parameters = value.partition(" ")
+            if number == str(payload_type):
+                return parameters.strip()
+        return ""
+
+    def rtpmaps(self, known: Mapping[int, RtpMap] = MappingProxyType({})) -> dict[int, RtpMap]:
+        """What each payload type of the m= line means, in its order; unknown static types are left out.
+
+        `known`: what numbers mean that need no explanation here.
+        """
         stated: dict[int, RtpMap] = {}
         for letter, value in self.lines:
             match = (
@@ -110,7 +128,7 @@ class Media:
         maps: dict[int, RtpMap] = {}
         for text in self.formats:
             number = int(text) if _NUMBER.fullmatch(text) and len(text) <= 3 else 128
-            found = stated.get(number) or STATIC_TYPES.get(number)
+            found = stated.get(number) or known.get(number) or STATIC_TYPES.get(number)
             if found is not None and number < 128:
                 maps.setdefault(number, found)
         return maps

@@ -1,87 +1,88 @@
 """Offer and answer (RFC 3264, RFC 6337) for one audio stream. Every answer is computed, none is replayed."""
 
-from dataclasses import dataclass, replace
-from ipaddress import ip_address
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from telephony.sdp.description import (
-    Description,
-    Direction,
-    Media,
-    Origin,
-    RtpMap,
-    find_attribute,
-    parse,
-    write,
+from telephony.sdp.capabilities import MISCELLANEOUS, Capabilities, NotAcceptable, refuse
+from telephony.sdp.codecs import (
+    CODECS,
+    COMFORT_NOISE,
+    EVENT_NAME,
+    EVENT_TYPES,
+    G722,
+    OPUS,
+    PCMA,
+    PCMU,
+    Codec,
 )
+from telephony.sdp.crypto import Crypto, CryptoLine, SrtpPolicy, write_crypto
+from telephony.sdp.description import Description, Direction, Media, Origin, RtpMap, parse, write
 from telephony.sdp.errors import SdpError
+from telephony.sdp.stream import PLAIN, SECURE, Stream, choose_stream
 
-PROTOCOLS: Final = ("RTP/AVP", "RTP/AVPF")
-DEFAULT_PTIME_MS: Final = 20
-MAX_PTIME_MS: Final = 60
-DTMF_NAME: Final = "TELEPHONE-EVENT"
-DTMF_TYPE: Final = 101
+__all__ = [
+    "CODECS", "G722", "OPUS", "PCMA", "PCMU", "Agreed", "Capabilities", "Codec", "Crypto", "NotAcceptable", "Offer",
+    "SrtpPolicy", "accept_answer", "answer", "offer",
+]  # fmt: skip
 
+_FIRST_DYNAMIC: Final = 96
+_LAST_DYNAMIC: Final = 127
+_EVENT: Final = EVENT_NAME.lower()
 
-@dataclass(frozen=True, slots=True)
-class Codec:
-    """`rate_hz` is the RTP clock; `payload_type` the one we offer."""
-
-    name: str
-    rate_hz: int
-    payload_type: int
-
-    def is_in(self, entry: RtpMap) -> bool:
-        return (self.name, self.rate_hz, 1) == (entry.name, entry.rate_hz, entry.channels)
-
-
-PCMU: Final = Codec("PCMU", 8000, 0)
-PCMA: Final = Codec("PCMA", 8000, 8)
-
-
-@dataclass(frozen=True, slots=True)
-class Capabilities:
-    """What one leg can do now: where it receives, and which codecs, best first."""
-
-    address: str
-    port: int
-    codecs: tuple[Codec, ...] = (PCMU, PCMA)
-    ptime_ms: int = DEFAULT_PTIME_MS
-    dtmf: bool = True
-    session_id: int = 1
-    direction: Direction = Direction.SENDRECV
+Numbers = tuple[tuple[str, int], ...]
+"""Which payload type each encoding has in this session; RFC 3264 8.3.2: it never means another one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """An offer of ours, on its way."""
+    """An offer of ours, on its way. `event_types` are its (payload type, clock) of RFC 4733."""
 
-    sdp: bytes
+    sdp: bytes = field(repr=False)
     capabilities: Capabilities
     session_id: int
     version: int
     others: tuple[Media | None, ...]
-    dtmf_receive_type: int | None
+    codecs: tuple[tuple[int, Codec], ...]
+    event_types: tuple[tuple[int, int], ...]
     direction: Direction
+    protocol: str
+    crypto: tuple[CryptoLine, ...]
+    numbers: Numbers
+    rtcp_mux: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
     """The session as it now is. Payload types may differ by direction; `direction` is ours.
 
-    `others` holds the m= lines besides ours (None stands for ours), which a later offer must repeat.
+    `accepted`: (payload type, codec) of all that may come. `crypto`: keys of SRTP, None is plain RTP. `remote_rtcp`:
+    where their RTCP is, None is the port above RTP. `fec`, `max_bitrate`: what they want of our Opus. `others` holds
+    the m= lines besides ours (None stands for ours), which a later offer must repeat.
     """
 
-    sdp: bytes
+    sdp: bytes = field(repr=False)
     remote_address: str
     remote_port: int
     codec: Codec
     send_payload_type: int
     receive_payload_type: int
+    accepted: tuple[tuple[int, Codec], ...]
     dtmf_send_type: int | None
     dtmf_receive_type: int | None
+    dtmf_rate_hz: int
+    comfort_noise: bool
+    comfort_noise_type: int | None
     direction: Direction
     ptime_ms: int
+    rtcp_mux: bool
+    remote_rtcp: tuple[str, int] | None
+    crypto: Crypto | None
+    fec: bool
+    max_bitrate: int | None
+    protocol: str
+    numbers: Numbers
     session_id: int
     version: int
     others: tuple[Media | None, ...]
@@ -92,29 +93,7 @@ class Agreed:
         return not self.direction.sends
 
 
-@dataclass(frozen=True, slots=True)
-class NotAcceptable:
-    """Why there can be no session; `warning` is the value of a Warning header (RFC 3261 20.43)."""
-
-    reason: str
-    warning: str
-
-
 Previous = Agreed | Offer | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Stream:
-    """What the other side's description says about the stream we take."""
-
-    index: int
-    media: Media
-    address: str
-    codec: Codec
-    payload_type: int
-    dtmf_type: int | None
-    direction: Direction
-    ptime_ms: int
 
 
 def answer(
@@ -124,33 +103,30 @@ def answer(
     try:
         theirs = parse(offer)
     except SdpError as error:
-        return _refuse(399, str(error), capabilities)
-    stream = _choose(theirs, capabilities)
+        return refuse(MISCELLANEOUS, str(error), capabilities)
+    kept = previous.others.index(None) if previous is not None else None
+    stream = choose_stream(theirs, capabilities, kept=kept)
     if isinstance(stream, NotAcceptable):
         return stream
-    direction = _meet(stream.direction.mirrored(), capabilities.direction)
-    dtmf = stream.dtmf_type if capabilities.dtmf else None
-    ours = _audio(capabilities, [(stream.codec, stream.payload_type)], dtmf, direction)
-    others = tuple(
-        None if index == stream.index else replace(media, port=0, lines=())
-        for index, media in enumerate(theirs.media)
+    event = stream.event if capabilities.dtmf else None
+    events = ((event.payload_type, event.rate_hz),) if event is not None else ()
+    crypto = _answered_crypto(stream, capabilities, previous)
+    draft = _Draft(
+        codecs=((stream.payload_type, stream.codec),),
+        events=events,
+        comfort_noise=stream.comfort_noise,
+        direction=_meet(stream.direction.mirrored(), capabilities.direction),
+        protocol=stream.media.protocol,
+        crypto=() if crypto is None else (CryptoLine(crypto.tag, crypto.suite, crypto.send_key),),
+        rtcp_mux=stream.rtcp_mux,
+        others=tuple(
+            None if index == stream.index else replace(media, port=0, lines=())
+            for index, media in enumerate(theirs.media)
+        ),
     )
-    sdp, session_id, version = _compose(capabilities, ours, others, previous)
-    return Agreed(
-        sdp=sdp,
-        remote_address=stream.address,
-        remote_port=stream.media.port,
-        codec=stream.codec,
-        send_payload_type=stream.payload_type,
-        receive_payload_type=stream.payload_type,
-        dtmf_send_type=dtmf,
-        dtmf_receive_type=dtmf,
-        direction=direction,
-        ptime_ms=stream.ptime_ms,
-        session_id=session_id,
-        version=version,
-        others=others,
-    )
+    sdp, session_id, version = _compose(capabilities, draft, previous)
+    number = event.payload_type if event is not None else None
+    return _agree(stream, draft, crypto, sdp, (session_id, version), (number, number), previous)
 
 
 def offer(
@@ -158,146 +134,226 @@ def offer(
     previous: Previous = None,
     direction: Direction | None = None,
 ) -> Offer:
-    """Offer all codecs; a later offer keeps payload types and m= lines of the one before."""
-    wanted = direction or capabilities.direction
-    dtmf = DTMF_TYPE if capabilities.dtmf else None
-    if dtmf and previous is not None and previous.dtmf_receive_type is not None:
-        dtmf = previous.dtmf_receive_type  # RFC 3264 8.3.2: a mapping does not change in a session
-    codecs = [(codec, codec.payload_type) for codec in capabilities.codecs]
-    others = previous.others if previous is not None else (None,)
-    ours = _audio(capabilities, codecs, dtmf, wanted)
-    sdp, session_id, version = _compose(capabilities, ours, others, previous)
-    return Offer(sdp, capabilities, session_id, version, others, dtmf, wanted)
+    """Offer all codecs; a later offer keeps payload types, keys and m= lines of the one before."""
+    numbers = _assign(capabilities, previous)
+    known = dict(numbers)
+    codecs = tuple((known[codec.rtpmap], codec) for codec in capabilities.codecs)
+    clocks = sorted({codec.rate_hz for codec in capabilities.codecs})
+    events = tuple((known[f"{_EVENT}/{clock}"], clock) for clock in clocks if capabilities.dtmf)
+    lines = _offered_crypto(capabilities, previous)
+    draft = _Draft(
+        codecs=codecs,
+        events=events,
+        comfort_noise=None,
+        direction=direction or capabilities.direction,
+        protocol=_offered_protocol(capabilities, previous),
+        crypto=lines,
+        rtcp_mux=previous is not None and previous.rtcp_mux,
+        others=previous.others if previous is not None else (None,),
+    )
+    sdp, session_id, version = _compose(capabilities, draft, previous)
+    return Offer(
+        sdp, capabilities, session_id, version, draft.others, codecs, events, draft.direction,
+        draft.protocol, lines, numbers, draft.rtcp_mux,
+    )  # fmt: skip
 
 
 def accept_answer(offer: Offer, answer: bytes) -> Agreed | NotAcceptable:
     """What the answer to our offer makes of the session."""
+    capabilities = offer.capabilities
     try:
         theirs = parse(answer)
     except SdpError as error:
-        return _refuse(399, str(error), offer.capabilities)
-    stream = _choose(theirs, offer.capabilities, by_their_order=True)
+        return refuse(MISCELLANEOUS, str(error), capabilities)
+    ours = {number: _map_of(codec) for number, codec in offer.codecs}
+    ours |= {number: RtpMap(EVENT_NAME, clock) for number, clock in offer.event_types}
+    stream = choose_stream(theirs, capabilities, kept=offer.others.index(None), numbers=ours)
     if isinstance(stream, NotAcceptable):
         return stream
-    dtmf = offer.dtmf_receive_type
+    crypto = _accepted_crypto(offer, stream)
+    if isinstance(crypto, NotAcceptable):
+        return crypto
+    event = stream.event
+    receive = None
+    if event is not None:
+        receive = next((n for n, clock in offer.event_types if clock == event.rate_hz), None)
+    send = event.payload_type if event is not None and receive is not None else None
+    draft = _Draft(
+        codecs=offer.codecs,
+        events=offer.event_types,
+        comfort_noise=None,
+        direction=_meet(stream.direction.mirrored(), offer.direction),
+        protocol=offer.protocol,
+        crypto=offer.crypto,
+        rtcp_mux=offer.rtcp_mux and stream.rtcp_mux,
+        others=offer.others,
+    )
+    place = offer.session_id, offer.version
+    return _agree(stream, draft, crypto, offer.sdp, place, (send, receive), offer)
+
+
+# ---------------------------------------------------------------------- what both make of it
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """Our m= section before it is text."""
+
+    codecs: tuple[tuple[int, Codec], ...]
+    events: tuple[tuple[int, int], ...]
+    comfort_noise: int | None
+    direction: Direction
+    protocol: str
+    crypto: tuple[CryptoLine, ...]
+    rtcp_mux: bool
+    others: tuple[Media | None, ...]
+
+
+def _agree(
+    stream: Stream,
+    draft: _Draft,
+    crypto: Crypto | None,
+    sdp: bytes,
+    place: tuple[int, int],
+    dtmf: tuple[int | None, int | None],
+    previous: Previous,
+) -> Agreed:
+    """`place`: session id and version; `dtmf`: payload types that we send and receive."""
+    ours = {codec: number for number, codec in draft.codecs}
+    # They send by our numbers; some by their own.
+    accepted = {number: codec for number, codec in stream.codecs if codec in ours}
+    accepted |= {ours[codec]: codec for codec in accepted.values()}
+    answered = {codec.rtpmap: number for number, codec in draft.codecs}
+    answered |= {f"{_EVENT}/{clock}": number for number, clock in draft.events}
+    numbers = dict(previous.numbers) if previous is not None else {}
     return Agreed(
-        sdp=offer.sdp,
+        sdp=sdp,
         remote_address=stream.address,
         remote_port=stream.media.port,
         codec=stream.codec,
         send_payload_type=stream.payload_type,
-        receive_payload_type=stream.codec.payload_type,
-        dtmf_send_type=stream.dtmf_type if dtmf is not None else None,
-        dtmf_receive_type=dtmf if stream.dtmf_type is not None else None,
-        direction=_meet(stream.direction.mirrored(), offer.direction),
+        receive_payload_type=ours[stream.codec],
+        accepted=tuple(accepted.items()),
+        dtmf_send_type=dtmf[0],
+        dtmf_receive_type=dtmf[1],
+        dtmf_rate_hz=stream.event.rate_hz if stream.event is not None else 8000,
+        comfort_noise=stream.comfort_noise is not None,
+        comfort_noise_type=stream.comfort_noise,
+        direction=draft.direction,
         ptime_ms=stream.ptime_ms,
-        session_id=offer.session_id,
-        version=offer.version,
-        others=offer.others,
+        rtcp_mux=draft.rtcp_mux,
+        remote_rtcp=stream.rtcp,
+        crypto=crypto,
+        fec=stream.fec,
+        max_bitrate=stream.max_bitrate,
+        protocol=draft.protocol,
+        numbers=tuple((numbers | answered).items()),
+        session_id=place[0],
+        version=place[1],
+        others=draft.others,
     )
-
-
-# ---------------------------------------------------------------------- reading theirs
-
-
-def _choose(
-    theirs: Description, capabilities: Capabilities, *, by_their_order: bool = False
-) -> _Stream | NotAcceptable:
-    """The first audio stream that fits, or why none does."""
-    failure = _refuse(304, "no audio offered", capabilities)
-    for index, media in enumerate(theirs.media):
-        if media.kind != "audio" or media.port == 0:
-            continue
-        stream = _read_stream(theirs, index, capabilities, by_their_order=by_their_order)
-        if isinstance(stream, _Stream):
-            return stream
-        failure = stream
-    return failure
-
-
-def _read_stream(
-    theirs: Description, index: int, capabilities: Capabilities, *, by_their_order: bool
-) -> _Stream | NotAcceptable:
-    media = theirs.media[index]
-    if media.protocol.upper() not in PROTOCOLS:
-        return _refuse(302, "transport protocol not available", capabilities)
-    address = theirs.address_of(media)
-    if address is None or not _same_family(address, capabilities.address):
-        return _refuse(301, "network address format not available", capabilities)
-    maps = media.rtpmaps()
-    pairs = [
-        (number, codec)
-        for number, entry in maps.items()
-        for codec in capabilities.codecs
-        if codec.is_in(entry)
-    ]
-    if not pairs:
-        return _refuse(305, "no common codec", capabilities)
-    if not by_their_order:
-        pairs.sort(key=lambda pair: capabilities.codecs.index(pair[1]))
-    payload_type, codec = pairs[0]
-    dtmf = [n for n, e in maps.items() if (e.name, e.rate_hz) == (DTMF_NAME, codec.rate_hz)]
-    direction = theirs.direction_of(media)
-    if _is_zero(address):  # RFC 3264 8.4: hold as RFC 2543 phones do it
-        direction = Direction.of(sends=direction.sends, receives=False)
-    return _Stream(
-        index, media, address, codec, payload_type, dtmf[0] if dtmf else None, direction,
-        _read_ptime(theirs, media),
-    )  # fmt: skip
-
-
-def _read_ptime(theirs: Description, media: Media) -> int:
-    text = media.attribute("ptime") or find_attribute(theirs.lines, "ptime") or ""
-    value = int(text) if text.isascii() and text.isdigit() and len(text) <= 3 else 0
-    return value if 10 <= value <= MAX_PTIME_MS and value % 10 == 0 else DEFAULT_PTIME_MS
-
-
-def _same_family(address: str, ours: str) -> bool:
-    try:
-        return ip_address(address).version == ip_address(ours).version
-    except ValueError:
-        return False  # a host name: nothing here may wait for DNS
-
-
-def _is_zero(address: str) -> bool:
-    return ip_address(address).is_unspecified
-
-
-# ---------------------------------------------------------------------- writing ours
 
 
 def _meet(one: Direction, other: Direction) -> Direction:
     return Direction.of(sends=one.sends and other.sends, receives=one.receives and other.receives)
 
 
-def _audio(
-    capabilities: Capabilities,
-    codecs: list[tuple[Codec, int]],
-    dtmf: int | None,
-    direction: Direction,
-) -> Media:
-    lines = [("a", f"rtpmap:{number} {codec.name}/{codec.rate_hz}") for codec, number in codecs]
-    formats = [str(number) for _, number in codecs]
-    if dtmf is not None:
-        lines += [("a", f"rtpmap:{dtmf} telephone-event/{codecs[0][0].rate_hz}")]
-        lines += [("a", f"fmtp:{dtmf} 0-15")]
-        formats.append(str(dtmf))
-    lines += [("a", f"ptime:{capabilities.ptime_ms}"), ("a", direction.value)]
-    return Media("audio", capabilities.port, PROTOCOLS[0], tuple(formats), tuple(lines))
+def _map_of(codec: Codec) -> RtpMap:
+    return RtpMap(codec.name, codec.rate_hz, codec.channels)
+
+
+# ---------------------------------------------------------------------- keys
+
+
+def _answered_crypto(
+    stream: Stream, capabilities: Capabilities, previous: Previous
+) -> Crypto | None:
+    """Their first usable line. While their key stays, ours does: the packet counters of both go on (RFC 4568 7.1.4)."""
+    if not stream.crypto:
+        return None
+    line = stream.crypto[0]
+    before = previous.crypto if isinstance(previous, Agreed) else None
+    same = before is not None and (before.suite, before.receive_key) == (line.suite, line.key)
+    key = before.send_key if same and before is not None else capabilities.make_key(line.suite)
+    return Crypto(line.suite, key, line.key, line.tag, line.mki_octets)
+
+
+def _offered_crypto(capabilities: Capabilities, previous: Previous) -> tuple[CryptoLine, ...]:
+    if capabilities.srtp is SrtpPolicy.OFF:
+        return ()
+    if isinstance(previous, Offer):
+        return previous.crypto
+    if previous is not None:
+        now = previous.crypto
+        return () if now is None else (CryptoLine(now.tag, now.suite, now.send_key),)
+    return tuple(
+        CryptoLine(tag, suite, capabilities.make_key(suite))
+        for tag, suite in enumerate(capabilities.suites, 1)
+    )
+
+
+def _offered_protocol(capabilities: Capabilities, previous: Previous) -> str:
+    """With optional SRTP keys stand beside RTP/AVP, which those who know nothing of them answer without."""
+    if previous is not None:
+        return previous.protocol
+    return SECURE[0] if capabilities.srtp is SrtpPolicy.REQUIRED else PLAIN[0]
+
+
+def _accepted_crypto(offer: Offer, stream: Stream) -> Crypto | NotAcceptable | None:
+    ours = {(line.tag, line.suite): line for line in offer.crypto}
+    for line in stream.crypto:
+        mine = ours.get((line.tag, line.suite))
+        if mine is not None:
+            return Crypto(line.suite, mine.key, line.key, line.tag, line.mki_octets)
+    if stream.media.attributes("crypto") or offer.protocol in SECURE:
+        return refuse(302, "no key of ours was answered", offer.capabilities)
+    return None
+
+
+# ---------------------------------------------------------------------- writing ours
+
+
+def _assign(capabilities: Capabilities, previous: Previous) -> Numbers:
+    """Payload types: what they were, else what we like best, else one that never meant anything in this session."""
+    numbers = dict(previous.numbers) if previous is not None else {}
+    wanted = [(codec.rtpmap, codec.payload_type) for codec in capabilities.codecs]
+    wanted += [(f"{_EVENT}/{clock}", number) for clock, number in EVENT_TYPES.items()]
+    for label, liked in wanted:
+        if label in numbers:
+            continue
+        taken = set(numbers.values())
+        free = (n for n in range(_FIRST_DYNAMIC, _LAST_DYNAMIC + 1) if n not in taken)
+        numbers[label] = liked if liked not in taken else next(free)
+    return tuple(numbers.items())
+
+
+def _section(capabilities: Capabilities, draft: _Draft) -> Media:
+    lines = [("a", f"rtpmap:{number} {codec.rtpmap}") for number, codec in draft.codecs]
+    lines += [("a", f"fmtp:{number} {codec.fmtp}") for number, codec in draft.codecs if codec.fmtp]
+    formats = [str(number) for number, _ in draft.codecs]
+    if draft.comfort_noise is not None:
+        lines.append(("a", f"rtpmap:{draft.comfort_noise} {COMFORT_NOISE.rtpmap}"))
+        formats.append(str(draft.comfort_noise))
+    for number, clock in draft.events:
+        lines += [("a", f"rtpmap:{number} {_EVENT}/{clock}"), ("a", f"fmtp:{number} 0-15")]
+        formats.append(str(number))
+    lines += [("a", f"crypto:{write_crypto(line)}") for line in draft.crypto]
+    if draft.rtcp_mux:
+        lines.append(("a", "rtcp-mux"))
+    lines += [("a", f"ptime:{capabilities.ptime_ms}"), ("a", draft.direction.value)]
+    return Media("audio", capabilities.port, draft.protocol, tuple(formats), tuple(lines))
 
 
 def _compose(
-    capabilities: Capabilities,
-    ours: Media,
-    others: tuple[Media | None, ...],
-    previous: Previous,
+    capabilities: Capabilities, draft: _Draft, previous: Previous
 ) -> tuple[bytes, int, int]:
     """The text, its session id and its version, which grows whenever the text changes (RFC 3264 8)."""
     session_id = previous.session_id if previous is not None else capabilities.session_id
     version = previous.version if previous is not None else session_id
     family = "IP6" if ":" in capabilities.address else "IP4"
     lines = (("s", "-"), ("c", f"IN {family} {capabilities.address}"), ("t", "0 0"))
-    media = tuple(ours if other is None else other for other in others)
+    ours = _section(capabilities, draft)
+    media = tuple(ours if other is None else other for other in draft.others)
     text = write(Description(_origin(capabilities, session_id, version), lines, media))
     if previous is not None and text != previous.sdp:
         version += 1
@@ -307,9 +363,3 @@ def _compose(
 
 def _origin(capabilities: Capabilities, session_id: int, version: int) -> Origin:
     return Origin("-", session_id, version, capabilities.address)
-
-
-def _refuse(code: int, reason: str, capabilities: Capabilities) -> NotAcceptable:
-    address = capabilities.address
-    agent = f"[{address}]" if ":" in address else address
-    return NotAcceptable(reason, f'{code} {agent} "{reason}"')

@@ -10,7 +10,7 @@ from telephony.legs.call_audio import CallMedia
 from telephony.legs.sip_leg import SipLeg, UnacceptableOfferError, reserve
 from telephony.media.commands import ChangeRtp, StartRtp
 from telephony.media.errors import NoMediaCapacityError
-from telephony.media.parameters import Law
+from telephony.media.parameters import MediaCodec
 from telephony.sip.session import Cause, EndKind
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.plane import FakePlane
@@ -61,7 +61,7 @@ def test_the_answer_starts_audio_towards_the_offered_address() -> None:
     scene.leg.answer()
 
     parameters = scene.started().parameters
-    assert (parameters.remote, parameters.law) == (("127.0.0.1", 7400), Law.ALAW)
+    assert (parameters.remote, parameters.codec) == (("127.0.0.1", 7400), MediaCodec.ALAW)
     assert parameters.media_networks == ()
     assert scene.calls.posted == [ConnectLeg(leg=CALLER, codec="PCMA")]
     assert b"m=audio 40000" in scene.session.done[0][1]

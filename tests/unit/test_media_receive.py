@@ -9,7 +9,7 @@ import pytest
 from telephony.media import g711
 from telephony.media.commands import ChangeRtp, Listen, Remove, Route, SendDigits
 from telephony.media.notices import Digit, Gap, MediaLost, PlayoutProgress, Quality
-from telephony.media.parameters import Law, MediaSettings, RtpParameters
+from telephony.media.parameters import MediaCodec, MediaSettings, RtpParameters
 from telephony.rtp.packet import build_packet, parse_packet
 from telephony.rtp.rtcp import Report, build_compound, parse_compound
 from tests.unit.media_line import (
@@ -130,7 +130,7 @@ def test_other_packet_times_are_cut_to_frames(samples: int):
 
 def test_both_laws_are_understood_when_both_were_offered():
     line = Line()
-    parameters = replace(RtpParameters(PHONE), accepted=((8, Law.ALAW),))
+    parameters = replace(RtpParameters(PHONE), accepted=((8, MediaCodec.ALAW),))
     slot, phone = line.call(parameters)
     line.talk(phone, silence(3))
 

@@ -218,7 +218,7 @@ def test_a_later_offer_keeps_the_digits_number_and_grows_the_version():
 
     hold = offer(OURS, first, Direction.SENDONLY)
 
-    assert hold.dtmf_receive_type == 96
+    assert hold.event_types == ((96, 8000),)
     assert hold.version == first.version + 1
     assert b"a=sendonly" in hold.sdp
     assert b"a=rtpmap:96 telephone-event/8000" in hold.sdp
