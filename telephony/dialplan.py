@@ -1,42 +1,75 @@
-"""Which agent answers a number or a widget key: an immutable plan, read from the published snapshot. Pure.
+"""Who answers a number or a widget key, and what may be dialled: an immutable plan, read from the published snapshot. Pure.
 
 A snapshot (docs/wire.md, "The snapshot") is taken whole or refused whole, with the place and the reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 from urllib.parse import urlsplit
 
+from telephony.outbound_rules import OutboundRules, parse_outbound
+from telephony.route_rules import (
+    MAX_RULES,
+    NOT_FOUND,
+    UNAVAILABLE,
+    Agent,
+    AgentChoice,
+    Decision,
+    Forward,
+    Known,
+    Person,
+    Queue,
+    Refuse,
+    RouteFacts,
+    RouteLoad,
+    Rule,
+    parse_choice,
+    parse_queues,
+    parse_rule,
+)
+from telephony.snapshot_rows import (
+    OpenSecret,
+    Row,
+    SnapshotError,
+    mapping,
+    no_secrets,
+    rows,
+    text,
+    whole,
+)
+from telephony.trunks import (
+    REALM,
+    Extension,
+    Trunk,
+    parse_extensions,
+    parse_trunks,
+    trunk_of_source,
+)
+
+__all__ = [
+    "EMPTY",
+    "Agent",
+    "AgentChoice",
+    "Decision",
+    "DialPlan",
+    "Forward",
+    "Person",
+    "Queue",
+    "Refuse",
+    "RouteFacts",
+    "RouteLoad",
+    "SnapshotError",
+    "Widget",
+    "normal_number",
+    "parse_snapshot",
+]
+
 _SEPARATORS: Final = str.maketrans("", "", "-.() ")
-_MAX_ROWS: Final = 10_000
-
-
-class SnapshotError(Exception):
-    """`where` is a path in the snapshot such as `routes[2].agent`; the text says what is wrong there."""
-
-    code: ClassVar[str] = "snapshot"
-
-    def __init__(self, where: str, what: str) -> None:
-        super().__init__(f"{where}: {what}")
-        self.where = where
-        self.what = what
-        self.user_message = f"{where}: {what}"
-
-
-@dataclass(frozen=True, slots=True)
-class AgentChoice:
-    """A published agent version and its definition, as it stood when the call began."""
-
-    agent: str
-    version: int
-    definition: Mapping[str, Any] = field(compare=False)
-
-    @property
-    def name(self) -> str:
-        return f"{self.agent}@{self.version}"
+ANY: Final = "*"
+"""Ends a number that stands for all numbers that begin so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +83,46 @@ class Widget:
 
 @dataclass(frozen=True, slots=True)
 class DialPlan:
-    """Routes of one snapshot."""
+    """One snapshot. `routes`: the rules of each number, in order; a number that ends in `*` is a prefix."""
 
     revision: int
-    routes: Mapping[str, AgentChoice]
+    routes: Mapping[str, tuple[Rule, ...]]
     widgets: Mapping[str, Widget]
+    trunks: Mapping[str, Trunk] = field(default_factory=dict)
+    extensions: Mapping[str, Extension] = field(default_factory=dict)
+    outbound: OutboundRules = field(default_factory=OutboundRules)
+    realm: str = REALM
 
-    def for_number(self, called: str) -> AgentChoice | None:
-        """The agent that answers a called number or extension; figures match with and without `+`."""
+    def decide(self, facts: RouteFacts) -> Decision:
+        """Where a call goes. The first candidate that has rules decides, by its narrowest number and its first rule.
+
+        A number none of whose rules applies now is unavailable (480); one without rules is not found (404).
+        """
+        for called in facts.called:
+            rules = self.rules_of(called)
+            if not rules:
+                continue
+            for place, rule in enumerate(rules, 1):
+                if rule.applies(facts):
+                    return replace(rule.then, number=called, rule=rule.name or f"rule {place}")
+            return Refuse(status=UNAVAILABLE, number=called, rule="no rule applies")
+        return Refuse(status=NOT_FOUND, rule="unknown number")
+
+    def rules_of(self, called: str) -> tuple[Rule, ...]:
+        """Rules of a called number: exact, with and without `+`, then the longest prefix; empty if there are none."""
         number = normal_number(called)
-        return self.routes.get(number) or self.routes.get(number.removeprefix("+"))
+        if not number:
+            return ()
+        spellings = (number, number.removeprefix("+"))
+        for spelling in spellings:
+            if spelling in self.routes and not spelling.endswith(ANY):
+                return self.routes[spelling]
+        for length in range(len(number), -1, -1):
+            for spelling in spellings:
+                found = self.routes.get(spelling[:length] + ANY)
+                if found:
+                    return found
+        return ()
 
     def for_widget(self, key: str, origin: str) -> AgentChoice | None:
         """None if the key is unknown or the origin is not in its list: one answer for both."""
@@ -68,93 +131,84 @@ class DialPlan:
             return None
         return widget.choice
 
+    def trunk_of(self, host: str) -> Trunk | None:
+        """The enabled trunk that SIP from this address belongs to."""
+        return trunk_of_source(self.trunks.values(), host)
+
 
 EMPTY: Final = DialPlan(0, {}, {})
 
 
 def normal_number(text: str) -> str:
-    """One spelling for comparing: no separators, small letters."""
+    """One spelling for comparing: no separators, small letters; a `*` at the end stays."""
     plain = text.strip().lower()
     stripped = plain.translate(_SEPARATORS)
-    return stripped if stripped.removeprefix("+").isdigit() else plain
+    figures = stripped.removeprefix("+").removesuffix(ANY)
+    return stripped if figures.isdigit() or stripped in {ANY, f"+{ANY}"} else plain
 
 
-def parse_snapshot(body: Any) -> DialPlan:
-    """Raises: SnapshotError."""
-    snapshot = _mapping(body, "snapshot")
-    revision = _whole(snapshot.get("revision"), "revision")
+def parse_snapshot(body: Any, open_secret: OpenSecret = no_secrets) -> DialPlan:
+    """`open_secret` opens passwords of trunks and extensions; without it a snapshot that has some is refused.
+
+    Raises: SnapshotError.
+    """
+    snapshot = Row(mapping(body, "snapshot"), "")
     agents = {
-        name: _mapping(definition, f"agents.{name}")
-        for name, definition in _mapping(snapshot.get("agents"), "agents").items()
+        name: mapping(definition, f"agents.{name}")
+        for name, definition in mapping(snapshot.raw("agents"), "agents").items()
     }
-    routes: dict[str, AgentChoice] = {}
-    for index, row in enumerate(_rows(snapshot.get("routes"), "routes")):
-        where = f"routes[{index}]"
-        number = normal_number(_text(row.get("number"), f"{where}.number"))
-        if number in routes:
-            raise SnapshotError(f"{where}.number", "this number has a route already")
-        routes[number] = _choice(row, agents, where)
-    widgets: dict[str, Widget] = {}
-    for index, row in enumerate(_rows(snapshot.get("widgets"), "widgets")):
-        where = f"widgets[{index}]"
-        key = _text(row.get("key"), f"{where}.key")
-        if key in widgets:
-            raise SnapshotError(f"{where}.key", "this key is there already")
-        widgets[key] = Widget(key, _choice(row, agents, where), _origins(row, where))
-    return DialPlan(revision, routes, widgets)
-
-
-def _choice(
-    row: Mapping[str, Any], agents: Mapping[str, Mapping[str, Any]], where: str
-) -> AgentChoice:
-    agent = _text(row.get("agent"), f"{where}.agent")
-    version = _whole(row.get("version"), f"{where}.version")
-    definition = agents.get(f"{agent}@{version}")
-    if definition is None:
-        raise SnapshotError(f"{where}.agent", f"no agent {agent}@{version} in this snapshot")
-    return AgentChoice(agent, version, definition)
-
-
-def _origins(row: Mapping[str, Any], where: str) -> frozenset[str]:
-    values = row.get("origins")
-    if not isinstance(values, Sequence) or isinstance(values, str) or not values:
-        raise SnapshotError(f"{where}.origins", "at least one origin is needed")
-    return frozenset(
-        _origin(value, f"{where}.origins[{number}]") for number, value in enumerate(values)
+    trunks = parse_trunks(snapshot.rows("trunks"), open_secret)
+    extensions = parse_extensions(snapshot.rows("extensions"), open_secret)
+    known = Known(agents, frozenset(trunks), frozenset(extensions), {})
+    known = replace(known, queues=parse_queues(snapshot.rows("queues"), known))
+    outbound = Row(snapshot.raw("outbound") or {}, "outbound")
+    return DialPlan(
+        revision=whole(snapshot.raw("revision"), "revision"),
+        routes=_routes(rows(snapshot.raw("routes"), "routes"), known),
+        widgets=_widgets(rows(snapshot.raw("widgets"), "widgets"), known),
+        trunks=trunks,
+        extensions=extensions,
+        outbound=parse_outbound(outbound, trunks, extensions),
+        realm=snapshot.text_or("realm", REALM),
     )
 
 
-def _origin(value: Any, where: str) -> str:
-    text = _text(value, where)
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.netloc or "*" in text:
+def _routes(found: list[Row], known: Known) -> dict[str, tuple[Rule, ...]]:
+    routes: dict[str, list[Rule]] = {}
+    for row in found:
+        number = normal_number(row.text("number"))
+        rules = routes.setdefault(number, [])
+        if rules and rules[-1].is_final:
+            raise row.error("number", "a rule of this number before it always applies")
+        if len(rules) >= MAX_RULES:
+            raise row.error("number", f"at most {MAX_RULES} rules of one number")
+        rules.append(parse_rule(row, known))
+    return {number: tuple(rules) for number, rules in routes.items()}
+
+
+def _widgets(found: list[Row], known: Known) -> dict[str, Widget]:
+    widgets: dict[str, Widget] = {}
+    for row in found:
+        key = row.text("key")
+        if key in widgets:
+            raise row.error("key", "this key is there already")
+        widgets[key] = Widget(key, parse_choice(row, known.agents), _origins(row))
+    return widgets
+
+
+def _origins(row: Row) -> frozenset[str]:
+    values = row.texts("origins")
+    if not values:
+        raise row.error("origins", "at least one origin is needed")
+    place = row.place("origins")
+    return frozenset(_origin(value, f"{place}[{number}]") for number, value in enumerate(values))
+
+
+def _origin(value: str, where: str) -> str:
+    origin = text(value, where)
+    parts = urlsplit(origin)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or "*" in origin:
         raise SnapshotError(where, "an origin is scheme, host and port, without wildcards")
-    if text != f"{parts.scheme}://{parts.netloc}":
+    if origin != f"{parts.scheme}://{parts.netloc}":
         raise SnapshotError(where, "an origin has no path")
-    return text
-
-
-def _rows(value: Any, where: str) -> list[Mapping[str, Any]]:
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        raise SnapshotError(where, "a list is needed")
-    if len(value) > _MAX_ROWS:
-        raise SnapshotError(where, f"at most {_MAX_ROWS} rows")
-    return [_mapping(row, f"{where}[{index}]") for index, row in enumerate(value)]
-
-
-def _mapping(value: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise SnapshotError(where, "an object is needed")
-    return value
-
-
-def _text(value: Any, where: str) -> str:
-    if not isinstance(value, str) or not value or len(value) > 256:
-        raise SnapshotError(where, "a text of 1 to 256 characters is needed")
-    return value
-
-
-def _whole(value: Any, where: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise SnapshotError(where, "a whole number is needed")
-    return value
+    return origin

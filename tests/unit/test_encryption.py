@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from voiceapp.adapters.encryption import Keyring, UnreadableBodyError
+from voiceapp.adapters.encryption import (
+    Keyring,
+    UnreadableBodyError,
+    secret_opener,
+    secret_sealer,
+)
 
 PLAIN = b"five five five"
 
@@ -61,3 +66,15 @@ def test_a_key_that_was_renamed_still_opens_what_it_closed(tmp_path: Path):
     assert after.current_id != before.current_id
     assert after.decrypt(box, "x") == PLAIN
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_secret_of_the_snapshot_opens_for_its_owner_alone() -> None:
+    keyring = Keyring(bytes(32))
+    sealed = secret_sealer(keyring)("opensesame", "trunk east")
+    unseal = secret_opener(keyring)
+
+    assert "opensesame" not in sealed
+    assert unseal(sealed, "trunk east") == "opensesame"
+    for text, owner in ((sealed, "trunk west"), ("nonsense", "trunk east"), ("", "trunk east")):
+        with pytest.raises(ValueError, match="cannot be opened"):
+            unseal(text, owner)

@@ -7,9 +7,11 @@ closes nothing any more and still opens what it closed; the next start makes a n
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -61,6 +63,32 @@ class Keyring:
             return cipher.decrypt(body[:NONCE_BYTES], body[NONCE_BYTES:], context.encode())
         except (InvalidTag, ValueError) as error:
             raise UnreadableBodyError("the body was altered") from error
+
+
+def secret_sealer(keyring: Keyring) -> Callable[[str, str], str]:
+    """(secret, what it belongs to) -> a text that may stand in the snapshot."""
+
+    def seal(secret: str, belongs_to: str) -> str:
+        return base64.b64encode(keyring.encrypt(secret.encode(), _in_snapshot(belongs_to))).decode()
+
+    return seal
+
+
+def secret_opener(keyring: Keyring) -> Callable[[str, str], str]:
+    """Opens what `secret_sealer` sealed; for `telephony.dialplan.parse_snapshot`. Raises: ValueError."""
+
+    def unseal(sealed: str, belongs_to: str) -> str:
+        try:
+            box = base64.b64decode(sealed, validate=True)
+            return keyring.decrypt(box, _in_snapshot(belongs_to)).decode()
+        except (binascii.Error, UnreadableBodyError) as error:
+            raise ValueError("the secret cannot be opened") from error
+
+    return unseal
+
+
+def _in_snapshot(belongs_to: str) -> str:
+    return f"snapshot {belongs_to}"
 
 
 def key_id(key: bytes) -> bytes:
