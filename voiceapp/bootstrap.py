@@ -27,7 +27,8 @@ def run_media_node(configuration: Configuration, number: int) -> None:
     from voiceapp.adapters.bus_local import LocalNodeBus
     from voiceapp.adapters.encryption import Keyring
     from voiceapp.adapters.event_log_sqlite import SqliteEventLog
-    from voiceapp.media_node import MediaNode, NodeParts, run_loop
+    from voiceapp.media_node import MediaNode, run_loop
+    from voiceapp.node_parts import NodeParts
 
     node = f"node{number}"
     configuration.run.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -79,6 +79,20 @@ def _ip_and_port(text: str) -> Address:
     return address
 
 
+def _optional_ip_and_port(text: str) -> Address | None:
+    return _ip_and_port(text) if text else None
+
+
+def _file(text: str) -> Path | None:
+    if not text:
+        return None
+    path = Path(text)
+    path = path if path.is_absolute() else REPOSITORY / path
+    if not path.is_file():
+        raise ValueError("the path of a file that is there")
+    return path
+
+
 def _ports(text: str) -> PortRange:
     first, _, last = text.partition("-")
     if not (_is_number(first) and _is_number(last)) or not 1024 <= int(first) <= int(last) <= 65535:
@@ -139,7 +153,13 @@ class Variable:
 VARIABLES: Final[tuple[Variable, ...]] = (
     Variable("VOICEAPP_HTTP", "127.0.0.1:8000", _address, "Where pages and WebSockets are served."),
     Variable("VOICEAPP_SIP", "127.0.0.1:5060", _ip_and_port, "Where SIP is received, UDP and TCP; `0.0.0.0:5060` opens it to the network."),
-    Variable("VOICEAPP_SIP_ALLOW", "", _networks, "Networks whose SIP is answered, in CIDR notation; all others get no reply. Empty: this machine, and where SIP is open to the network, private networks."),
+    Variable("VOICEAPP_SIP_ALLOW", "", _networks, "Networks whose SIP is answered, in CIDR notation; all others get no reply. Empty: this machine, and where SIP is open to the network, private networks, until a trunk is set up; then trunks alone."),
+    Variable("VOICEAPP_SIP_TLS", "", _optional_ip_and_port, "Where SIP over TLS is received, such as `0.0.0.0:5061`; empty: nowhere, and TLS trunks are called with the system's authorities."),
+    Variable("VOICEAPP_SIP_TLS_CERTIFICATE", "", _file, "Certificate chain (PEM) for SIP over TLS; needed where it is received."),
+    Variable("VOICEAPP_SIP_TLS_KEY", "", _file, "Private key (PEM) of that certificate."),
+    Variable("VOICEAPP_SIP_TLS_CA", "", _file, "Authorities (PEM) that certificates of TLS peers must come from; empty: those of the system."),
+    Variable("VOICEAPP_SIP_TLS_VERIFY", "0", _switch, "1: who connects to us by TLS must show a certificate of these authorities as well."),
+    Variable("VOICEAPP_REGISTRAR", "0", _switch, "1: extensions (softphones, desk phones) may register, from the networks of VOICEAPP_SIP_ALLOW."),
     Variable("VOICEAPP_PUBLIC_ADDRESS", "", _ip, "Address written into SIP and SDP when it differs from the one bound (NAT, 0.0.0.0)."),
     Variable("VOICEAPP_RTP_PORTS", "16384-16447", _ports, "UDP ports for RTP; a few ports carry many calls."),
     Variable("VOICEAPP_WEBRTC_ADDRESSES", "", _words, "Host candidates offered to browsers; empty: all addresses of this machine."),
@@ -153,6 +173,7 @@ VARIABLES: Final[tuple[Variable, ...]] = (
     Variable("VOICEAPP_AGENT_WORKERS", "1", _count, "Agent worker processes."),
     Variable("VOICEAPP_STT_PROCESSES", "2", _count, "Embedded speech recognisers per worker; each listens to four calls."),
     Variable("VOICEAPP_MAX_CALLS", "200", _count, "Calls a media node accepts, as long as its workers can listen to so many; more get 503 with Retry-After."),
+    Variable("VOICEAPP_MAX_CPS", "100", _count, "Calls a media node begins in a second; more get 503 with Retry-After."),
     Variable("VOICEAPP_ENGINES", "embedded", _one_of("embedded", "fake"), "Speech parts: `embedded`, or `fake` (zero delay, for benchmarks)."),
     Variable("VOICEAPP_LLM_URL", "", _endpoint, "Base URL of an OpenAI-compatible endpoint; empty: the flow answers by itself."),
     Variable("VOICEAPP_LLM_KEY", "", str, "Key for that endpoint."),
@@ -171,6 +192,12 @@ class Configuration:
     http: Address
     sip: Address
     sip_allow: tuple[str, ...]
+    sip_tls: Address | None
+    sip_tls_certificate: Path | None
+    sip_tls_key: Path | None
+    sip_tls_ca: Path | None
+    sip_tls_verify: bool
+    registrar: bool
     public_address: str
     rtp_ports: PortRange
     webrtc_addresses: tuple[str, ...]
@@ -184,6 +211,7 @@ class Configuration:
     agent_workers: int
     stt_processes: int
     max_calls: int
+    max_cps: int
     engines: str
     llm_url: str
     llm_key: str = field(repr=False)
@@ -211,6 +239,16 @@ class Configuration:
         if self.sip_allow:
             return self.sip_allow
         return LOOPBACK if ip_address(self.sip.host).is_loopback else LOOPBACK + PRIVATE
+
+    def sip_of(self, node: int) -> Address:
+        """Where the node with this index (from 0) receives SIP over UDP and TCP."""
+        return Address(self.sip.host, self.sip.port + node)
+
+    def sip_tls_of(self, node: int) -> Address | None:
+        """Where it receives SIP over TLS."""
+        if self.sip_tls is None:
+            return None
+        return Address(self.sip_tls.host, self.sip_tls.port + node)
 
     @property
     def run(self) -> Path:
@@ -249,4 +287,26 @@ def load(environment: Mapping[str, str] | None = None) -> Configuration:
         raise ConfigurationError(
             f"{', '.join(unknown)}: no such setting; docs/configuration.md lists all."
         )
-    return Configuration(**values)
+    configuration = Configuration(**values)
+    _check_together(configuration)
+    return configuration
+
+
+def _check_together(configuration: Configuration) -> None:
+    """Raises: ConfigurationError for values that do not fit each other."""
+    tls, nodes = configuration.sip_tls, configuration.media_nodes
+    if (configuration.sip_tls_certificate is None) != (configuration.sip_tls_key is None):
+        raise ConfigurationError(
+            "VOICEAPP_SIP_TLS_CERTIFICATE and VOICEAPP_SIP_TLS_KEY belong together: set both or none."
+        )
+    if tls is None:
+        return
+    if configuration.sip_tls_certificate is None:
+        raise ConfigurationError(
+            "VOICEAPP_SIP_TLS needs VOICEAPP_SIP_TLS_CERTIFICATE and VOICEAPP_SIP_TLS_KEY."
+        )
+    if abs(tls.port - configuration.sip.port) < nodes:
+        raise ConfigurationError(
+            f"VOICEAPP_SIP_TLS={tls} cannot be used: {nodes} media nodes need a port each from "
+            f"{configuration.sip.port} on, and from {tls.port} on."
+        )

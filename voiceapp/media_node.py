@@ -13,18 +13,15 @@ import logging
 import os
 import secrets
 import signal
-import socket
 import sys
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from telephony.admission import is_allowed, parse_networks
+from telephony.admission import Admission, is_allowed, parse_networks
 from telephony.call.effects import Limits
 from telephony.call.errors import RequestError
 from telephony.call.ids import CALLER, CallId, LegId
-from telephony.call.ports import EventLog, NodeBus, ParticipantFactory
 from telephony.call.registry import CallRegistry
 from telephony.call.session import SessionPorts
 from telephony.call.timers import LoopScheduler, TimerSet
@@ -37,15 +34,16 @@ from telephony.gateway.switchboard import Switchboard
 from telephony.legs.webrtc_leg import WebRtcLeg
 from telephony.media.parameters import MediaSettings
 from telephony.media.plane import MediaPlane
-from telephony.media.ports import AudioTap
 from telephony.sip.core import EngineSettings
 from telephony.sip.engine import SipEngine
 from telephony.sip.events import IncomingInvite, SipEvent
 from telephony.sip.ids import TokenIds
-from telephony.sip.source_guard import SourceGuard
+from telephony.sip.source_guard import OPEN, SourceGuard
 from telephony.sip.transport import SipTransport, TransportSettings
 from telephony.webrtc.peer import PeerSettings, unavailable_reason
-from voiceapp.configuration import Address, Configuration
+from voiceapp.configuration import Configuration
+from voiceapp.node_load import NodeLoad
+from voiceapp.node_parts import NodeParts, address_for_peers, ports_of
 
 log = logging.getLogger(__name__)
 
@@ -53,85 +51,7 @@ SWITCH_INTERVAL_S: Final = 0.0005
 HEALTH_S: Final = 5.0
 MEDIA_WATCH_S: Final = 0.5
 STOP_S: Final = 3.0
-_RTP_PORTS: Final = 16
 _SPARE: Final = 16
-
-
-class Startable(Protocol):
-    """A part with a life of its own."""
-
-    async def start(self) -> None: ...
-    async def close(self) -> None: ...
-
-
-class Bus(NodeBus, Startable, Protocol):
-    """The node's bus, which this process serves."""
-
-
-class Log(EventLog, Protocol):
-    """The node's event log. `trouble`: what keeps it from writing, or None."""
-
-    trouble: str | None
-
-    def start(self) -> None: ...
-    def unfinished(self) -> Mapping[CallId, int]: ...
-    def close(self) -> None: ...
-
-
-class Brains(Protocol):
-    """The links to the agent workers. `ready`: workers that can take a call; `calls`: how many they can listen to."""
-
-    @property
-    def ready(self) -> int: ...
-
-    @property
-    def calls(self) -> int | None: ...
-
-    async def run(self) -> None:
-        """Keeps the links until cancelled."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeParts:
-    """The adapters of one node; `voiceapp.bootstrap` binds them."""
-
-    bus: Bus
-    log: Log
-    brains: Brains
-    make_participant: ParticipantFactory
-    tap: AudioTap
-    check_definition: Callable[[str, Mapping[str, Any]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """Where one of several nodes listens: each has its SIP port and its share of the RTP range."""
-
-    sip: Address
-    rtp: tuple[int, ...]
-
-
-def ports_of(configuration: Configuration, index: int) -> Ports:
-    """Ports of the node with this index, from 0. Even RTP ports; the odd ones are RTCP's."""
-    sip = Address(configuration.sip.host, configuration.sip.port + index)
-    first, last = configuration.rtp_ports.first, configuration.rtp_ports.last
-    even = range(first + first % 2, last, 2)
-    share = max(1, len(even) // configuration.media_nodes)
-    return Ports(sip, tuple(even[index * share : (index + 1) * share][:_RTP_PORTS]))
-
-
-def address_for_peers(configuration: Configuration) -> str:
-    """What SIP and SDP name as ours: the setting, the bound address, or, bound to all, that of the default route."""
-    if configuration.public_address:
-        return configuration.public_address
-    if configuration.sip.host not in {"0.0.0.0", "::"}:
-        return configuration.sip.host
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # TEST-NET-1: nothing is sent
-        except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])
 
 
 class MediaNode:
@@ -151,6 +71,14 @@ class MediaNode:
         self._scheduler = LoopScheduler(loop)
         self._timers = TimerSet(self._scheduler)
         self._plane = MediaPlane(self._media_settings(), tap=parts.tap)
+        self._load = NodeLoad(
+            Admission(max_cps=float(configuration.max_cps)),
+            self._plane,
+            self._scheduler,
+            max_calls=configuration.max_calls,
+            agent_places=lambda: parts.brains.calls,
+            has_agent=lambda: [s.state.agent is not None for s in self._registry.sessions()],
+        )
         self._registry = CallRegistry(
             SessionPorts(
                 log=parts.log,
@@ -159,7 +87,7 @@ class MediaNode:
                 node=node,
                 limits=Limits(resume_s=float(configuration.resume_s)),
             ),
-            max_calls=self._calls_to_serve,
+            admit=self._load.refusal,
             new_id=lambda: CallId(f"c-{secrets.token_hex(8)}"),
         )
         self._board = Switchboard(
@@ -170,19 +98,13 @@ class MediaNode:
             EngineSettings(advertised=(address, self._ports.sip.port)), TokenIds(os.urandom)
         )
         allowed = parse_networks(configuration.sip_networks)
-        guard = SourceGuard(allow=lambda source: is_allowed(source, allowed))
+        guard = SourceGuard(table=lambda source: OPEN if is_allowed(source, allowed) else None)
         bind = (self._ports.sip.host, self._ports.sip.port)
         self._sip = SipTransport(
             self._engine, self._sip_event, TransportSettings(bind=bind, guard=guard)
         )
         self._phone = PhoneGateway(self._board, self._sip, address=address)
         self._requests = self._make_requests()
-
-    def _calls_to_serve(self) -> int:
-        """A call that nobody can listen to is refused at the door, with 503 and Retry-After."""
-        heard = self._parts.brains.calls
-        most = self._configuration.max_calls
-        return most if heard is None else min(most, heard)
 
     def _media_settings(self) -> MediaSettings:
         calls = self._configuration.max_calls + _SPARE
@@ -242,6 +164,7 @@ class MediaNode:
         self._requests.bind()
         await self._sip.start()
         await self._parts.bus.start()
+        self._load.start()
         self._publish_health()
         self._watch_media()
         gc.collect()
@@ -250,6 +173,7 @@ class MediaNode:
     async def _stop(self) -> None:
         log.info("media_node_stopping", extra={"node": self._node, "calls": len(self._registry)})
         self._timers.close()
+        self._load.close()
         self._drain(on=True)
         await self._registry.end_all("node_stopped", STOP_S)
         await self._sip.close()
@@ -292,7 +216,7 @@ class MediaNode:
                 self._sip.flush()
 
     def _drain(self, on: bool) -> None:
-        self._registry.draining = on
+        self._load.admission.draining = on
         self._engine.draining = on
 
     # ------------------------------------------------------------------------------- health
@@ -302,8 +226,9 @@ class MediaNode:
         stats = self._plane.stats()
         return {
             "calls": len(self._registry),
-            "max_calls": self._registry.max_calls,
-            "draining": self._registry.draining,
+            "max_calls": self._load.max_calls,
+            "draining": self._load.admission.draining,
+            "overloaded": self._load.admission.overloaded,
             "media": {
                 "alive": self._plane.alive,
                 "prioritised": self._plane.prioritised,

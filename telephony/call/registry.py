@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
+from telephony.admission import Refusal
 from telephony.call.commands import EndCall
 from telephony.call.errors import CallGoneError, NoCapacityError
 from telephony.call.events import CallEnded, Recorded
@@ -26,40 +27,38 @@ CUT_OFF_S: Final = 1.0
 """Calls that did not end by the rules have this long, all together, to be cut off."""
 
 
+Admit = Callable[[int, bool], Refusal | None]
+"""(calls that are up, whether the new one needs an agent) -> why it is not taken: the node's one rule."""
+
+
 class CallRegistry:
     """Live calls by id, and calls that have just ended. For the loop's thread."""
 
-    def __init__(
-        self, ports: SessionPorts, *, max_calls: Callable[[], int], new_id: Callable[[], CallId]
-    ) -> None:
+    def __init__(self, ports: SessionPorts, *, admit: Admit, new_id: Callable[[], CallId]) -> None:
         self._ports = ports
-        self._max_calls = max_calls
+        self._admit = admit
         self._new_id = new_id
         self._sessions: dict[CallId, CallSession] = {}
         self._ended: dict[CallId, CallState] = {}
         self._timers = TimerSet(ports.scheduler)
-        self.draining = False
 
     def __len__(self) -> int:
         return len(self._sessions)
 
-    @property
-    def max_calls(self) -> int:
-        """As many as can be served now: what calls need may come and go."""
-        return self._max_calls()
+    def refusal(self, *, agent: bool = True) -> Refusal | None:
+        """Why one more call is not taken, or None: asked before anything is allocated for it."""
+        return self._admit(len(self._sessions), agent)
 
-    @property
-    def has_room(self) -> bool:
-        """Whether one more call is taken: asked before anything is allocated for it."""
-        return not self.draining and len(self._sessions) < self.max_calls
-
-    def open(self, audio: CallAudio, call: CallId | None = None) -> CallSession:
+    def open(
+        self, audio: CallAudio, call: CallId | None = None, *, agent: bool = True
+    ) -> CallSession:
         """A running session without a call yet: attach the leg, join the agent, then `StartCall`.
 
-        Raises: NoCapacityError when the node is full or draining.
+        Raises: NoCapacityError when the node takes no more calls.
         """
-        if not self.has_room:
-            raise NoCapacityError("draining" if self.draining else f"{len(self)} calls")
+        refusal = self.refusal(agent=agent)
+        if refusal is not None:
+            raise NoCapacityError(refusal.reason)
         name = self._new_id() if call is None else call
         session = CallSession(name, self._ports, audio, self._session_closed)
         self._sessions[name] = session
@@ -104,8 +103,10 @@ class CallRegistry:
             log.warning("calls_ended_by_restart", extra={"calls": len(unfinished)})
 
     async def end_all(self, cause: str, deadline_s: float) -> None:
-        """Ends every call by the rules; those that have not closed by the deadline are cut off."""
-        self.draining = True
+        """Ends every call by the rules; those that have not closed by the deadline are cut off.
+
+        The node admits no more calls by then.
+        """
         sessions = self.sessions()
         for session in sessions:
             session.post(EndCall(cause=cause, by="system"))

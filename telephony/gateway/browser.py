@@ -43,7 +43,7 @@ class BrowserGateway:
         choice = self._board.plan.for_widget(key, origin)
         if choice is None:
             raise RequestError("origin", "This page may not place calls.")
-        if not self._board.registry.has_room:
+        if self._board.registry.refusal() is not None:
             raise RequestError("busy", NoCapacityError.user_message)
         leg = self._make_leg()
         answer = await self._answered(leg, sdp)

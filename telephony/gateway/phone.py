@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from datetime import UTC, datetime
 from typing import assert_never
 
-from telephony.admission import Load, admit
 from telephony.call.errors import CallError
-from telephony.dialplan import AgentChoice
+from telephony.dialplan import Agent, AgentChoice, RouteFacts
 from telephony.gateway.caller import CallerFacts, caller_facts
 from telephony.gateway.switchboard import Arrival, Switchboard
 from telephony.legs.sip_leg import SipLeg, UnacceptableOfferError, Wire, reserve
@@ -73,8 +73,7 @@ class PhoneGateway:
     # ------------------------------------------------------------------------------- INVITE
 
     def _invited(self, session: IncomingSession, sdp: bytes | None) -> None:
-        calls = self._board.registry
-        refusal = admit(Load(len(calls), calls.max_calls, calls.draining))
+        refusal = self._board.registry.refusal()
         if refusal is not None:
             self._refuse(session, refusal.status, refusal.reason, refusal.retry_after_s)
             return
@@ -86,11 +85,10 @@ class PhoneGateway:
         self._take(session, sdp, facts, called, choice)
 
     def _choose(self, facts: CallerFacts) -> tuple[str, AgentChoice | None]:
-        for number in facts.called:
-            choice = self._board.plan.for_number(number)
-            if choice is not None:
-                return number, choice
-        return "", None
+        decision = self._board.plan.decide(
+            RouteFacts(called=facts.called, at=datetime.now(UTC), headers=facts.variables)
+        )
+        return decision.number, decision.choice if isinstance(decision, Agent) else None
 
     def _take(
         self,

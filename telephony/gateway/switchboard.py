@@ -96,7 +96,7 @@ class Switchboard:
         """
         media = CallMedia(self.plane, self._clock, arrival.voice_rate_hz, self._directory)
         try:
-            session = self.registry.open(media)
+            session = self.registry.open(media, agent=arrival.choice is not None)
         except Exception:
             media.close()
             raise

@@ -177,6 +177,21 @@ class MediaPlane:
     def alive(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 
+    def late_ms(self, sub_ticks: int) -> float:
+        """Lateness of the last sub-ticks, 99th percentile: what admission goes by."""
+        newest = list(self._lateness)[-sub_ticks:]
+        return float(np.percentile(newest, 99)) * 1000 if newest else 0.0
+
+    @property
+    def overruns(self) -> int:
+        """Sub-ticks since the start that began too late to keep the pace."""
+        return self._engine.counters.overruns
+
+    @property
+    def free_rtp_slots(self) -> int:
+        """RTP legs that still find a place."""
+        return self._engine.registry.rtp.free
+
     def reset_stats(self) -> None:
         """Forgets past lateness; the counters go on."""
         self._lateness.clear()

@@ -28,6 +28,10 @@ class Rows:
         for row in range(count):
             self._free[quarter_of(row, count)].append(first + row)
 
+    @property
+    def free(self) -> int:
+        return sum(map(len, self._free))
+
     def take(self) -> int:
         """Raises: NoMediaCapacityError."""
         emptiest = max(self._free, key=len)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from telephony.admission import Admission, Load, Refusal
 from telephony.call.commands import (
     AddLeg,
     CallCommand,
@@ -150,15 +151,19 @@ class CallBench:
             limits=limits or Limits(),
         )
         names = iter(CallId(f"c{number}") for number in range(1, 1000))
-        self.registry = CallRegistry(
-            self.ports, max_calls=lambda: max_calls, new_id=lambda: next(names)
-        )
+        self.admission = Admission()
+        self._max_calls = max_calls
+        self.registry = CallRegistry(self.ports, admit=self._admit, new_id=lambda: next(names))
         self.audio = FakeAudio()
         self.leg = FakeLeg()
         self.session: CallSession = self.registry.open(self.audio)
         self.session.attach_leg(CALLER, self.leg)
         self.agent = FakeParticipant(self.session)
         self.session.join(self.agent)
+
+    def _admit(self, calls: int, agent: bool) -> Refusal | None:
+        load = Load(calls=calls, max_calls=self._max_calls)
+        return self.admission.refusal(load, self.clock.monotonic(), agent=agent)
 
     async def do(self, *commands: CallCommand) -> None:
         for command in commands:

@@ -21,7 +21,8 @@ from voiceapp.adapters.bus_local import LocalNodeBus
 from voiceapp.adapters.encryption import Keyring
 from voiceapp.adapters.event_log_sqlite import SqliteEventLog
 from voiceapp.configuration import Configuration, load
-from voiceapp.media_node import MediaNode, NodeParts
+from voiceapp.media_node import MediaNode
+from voiceapp.node_parts import NodeParts
 
 
 def free_port() -> int:

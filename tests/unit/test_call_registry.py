@@ -32,18 +32,18 @@ async def test_a_full_node_takes_no_more_calls_until_one_ends():
         bench.registry.open(FakeAudio())
     bench.session.post(END)
     await bench.session.wait_closed()
-    assert bench.registry.has_room
+    assert bench.registry.refusal() is None
     await bench.registry.end_all("stop", 1.0)
 
 
 async def test_a_draining_node_keeps_its_calls_and_takes_no_more():
     bench = CallBench()
     await bench.do(START, CONNECT)
-    bench.registry.draining = True
+    bench.admission.draining = True
     with pytest.raises(NoCapacityError):
         bench.registry.open(FakeAudio())
     assert bench.session.state.phase is Phase.ACTIVE
-    bench.registry.draining = False
+    bench.admission.draining = False
     await bench.registry.end_all("stop", 1.0)
 
 
@@ -126,7 +126,7 @@ async def test_calls_that_hang_are_cut_off_together(monkeypatch: pytest.MonkeyPa
 async def test_a_session_that_got_no_call_leaves_its_room_and_no_record():
     bench = CallBench(max_calls=1)
     bench.registry.discard(bench.session)
-    assert bench.registry.has_room
+    assert bench.registry.refusal() is None
     await bench.session.wait_closed()
     assert bench.registry.rows() == []
     assert await bench.log.read(bench.session.id) == []

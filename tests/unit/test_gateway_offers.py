@@ -174,7 +174,7 @@ async def test_a_browser_refused_for_want_of_a_line_leaves_no_slot(peers: None) 
     async with asyncio.TaskGroup() as group:
         starting = group.create_task(refused(house.browser.start("k", PAGE, "first", {})))
         await settle()
-        house.bench.registry.draining = True
+        house.bench.admission.draining = True
         Peer.gate.set()
     await settle()
     assert starting.result() == "busy"
