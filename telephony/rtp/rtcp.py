@@ -1,4 +1,4 @@
-"""RTCP (RFC 3550 6): sender and receiver reports, SDES with a CNAME; compounds parsed whole or not at all."""
+"""RTCP (RFC 3550 6): sender and receiver reports, SDES, BYE; compounds parsed whole or not at all."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ from telephony.rtp.errors import RtpError
 SENDER_REPORT: Final = 200
 RECEIVER_REPORT: Final = 201
 SOURCE_DESCRIPTION: Final = 202
+GOODBYE: Final = 203
 _HEADER: Final = struct.Struct("!BBH")
 _SENDER: Final = struct.Struct("!IIIIII")
 _BLOCK: Final = struct.Struct("!IIIIII")
 _NTP_EPOCH: Final = 2_208_988_800
 _CNAME: Final = 1
+_SSRC_BYTES: Final = 4
+LONGEST_ROUND_TRIP: Final = 10.0
+"""Seconds; a longer one is a report about something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,14 @@ class Report:
     octets: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Compound:
+    """What one datagram said: its reports in order, and the sources that said goodbye."""
+
+    reports: tuple[Report, ...]
+    goodbyes: tuple[int, ...] = ()
+
+
 def ntp_time(unix_seconds: float) -> int:
     """64-bit NTP time."""
     return int((unix_seconds + _NTP_EPOCH) * (1 << 32)) & 0xFFFFFFFFFFFFFFFF
@@ -56,8 +68,8 @@ def compact_ntp(ntp: int) -> int:
     return ntp >> 16 & 0xFFFFFFFF
 
 
-def build_compound(report: Report, cname: str) -> bytes:
-    """A report and the SDES that each compound must have."""
+def build_compound(report: Report, cname: str, *, goodbye: bool = False) -> bytes:
+    """A report and the SDES that each compound must have; `goodbye`: our stream ends with it (RFC 3550 6.6)."""
     body = struct.pack("!I", report.ssrc)
     kind = RECEIVER_REPORT
     if report.ntp is not None:
@@ -72,7 +84,8 @@ def build_compound(report: Report, cname: str) -> bytes:
         )
     body += b"".join(_build_block(block) for block in report.blocks)
     head = _HEADER.pack(0x80 | len(report.blocks), kind, len(body) // 4)
-    return head + body + _build_sdes(report.ssrc, cname.encode())
+    bye = _HEADER.pack(0x81, GOODBYE, 1) + struct.pack("!I", report.ssrc) if goodbye else b""
+    return head + body + _build_sdes(report.ssrc, cname.encode()) + bye
 
 
 def _build_block(block: ReportBlock) -> bytes:
@@ -93,33 +106,58 @@ def _build_sdes(ssrc: int, cname: bytes) -> bytes:
     return _HEADER.pack(0x81, SOURCE_DESCRIPTION, len(chunk) // 4) + chunk
 
 
-def parse_compound(data: bytes) -> list[Report]:
-    """Its sender and receiver reports. Raises: RtpError (`rtcp`): the whole compound is to be dropped."""
+def parse_compound(data: bytes) -> Compound:
+    """All it says. Raises: RtpError (`rtcp`): the whole compound is to be dropped."""
     reports: list[Report] = []
+    goodbyes: tuple[int, ...] = ()
     at = 0
     while at < len(data):
-        if len(data) - at < 4:
+        if len(data) - at < _HEADER.size:
             raise RtpError("rtcp")
         first, kind, words = _HEADER.unpack_from(data, at)
-        end = at + 4 + 4 * words
-        first_kind_ok = at > 0 or kind in (SENDER_REPORT, RECEIVER_REPORT)
-        if first >> 6 != 2 or end > len(data) or not first_kind_ok:
+        end = at + _HEADER.size + 4 * words
+        if not _fits(first, kind, at, end, len(data)):
             raise RtpError("rtcp")
+        body, count = data[at + _HEADER.size : end], first & 0x1F
+        if first & 0x20:
+            body = _unpadded(body)
         if kind in (SENDER_REPORT, RECEIVER_REPORT):
-            reports.append(_parse_report(data[at + 4 : end], first & 0x1F, kind))
+            reports.append(_parse_report(body, count, kind))
+        elif kind == GOODBYE:
+            goodbyes += _parse_goodbye(body, count)
         at = end
     if not reports:
         raise RtpError("rtcp")
-    return reports
+    return Compound(tuple(reports), goodbyes)
+
+
+def _fits(first: int, kind: int, at: int, end: int, size: int) -> bool:
+    """RFC 3550 A.2: version 2, a report first, padding in the last packet only, lengths that add up."""
+    report_first = at > 0 or kind in (SENDER_REPORT, RECEIVER_REPORT)
+    padding_last = not first & 0x20 or end == size
+    return first >> 6 == 2 and end <= size and report_first and padding_last
+
+
+def _unpadded(body: bytes) -> bytes:
+    count = body[-1] if body else 0
+    if not 0 < count <= len(body) or count % 4:
+        raise RtpError("rtcp")
+    return body[: len(body) - count]
+
+
+def _parse_goodbye(body: bytes, count: int) -> tuple[int, ...]:
+    if len(body) < count * _SSRC_BYTES:
+        raise RtpError("rtcp")
+    return struct.unpack_from(f"!{count}I", body)
 
 
 def _parse_report(body: bytes, count: int, kind: int) -> Report:
-    start = _SENDER.size if kind == SENDER_REPORT else 4
+    start = _SENDER.size if kind == SENDER_REPORT else _SSRC_BYTES
     if len(body) < start + count * _BLOCK.size:
         raise RtpError("rtcp")
     blocks = tuple(_parse_block(body, start + i * _BLOCK.size) for i in range(count))
     if kind == RECEIVER_REPORT:
-        return Report(int.from_bytes(body[:4], "big"), blocks)
+        return Report(int.from_bytes(body[:_SSRC_BYTES], "big"), blocks)
     ssrc, high, low, timestamp, packets, octets = _SENDER.unpack_from(body)
     return Report(ssrc, blocks, high << 32 | low, timestamp, packets, octets)
 
@@ -130,3 +168,12 @@ def _parse_block(body: bytes, at: int) -> ReportBlock:
     if lost & 0x800000:
         lost -= 0x1000000
     return ReportBlock(ssrc, loss >> 24, lost, highest, jitter, last, since)
+
+
+def round_trip(block: ReportBlock, now: float) -> float | None:
+    """Seconds there and back (RFC 3550 6.4.1), where our NTP time counts `now`; None if the block tells nothing."""
+    if not block.last_report:
+        return None
+    elapsed = compact_ntp(ntp_time(now)) - block.last_report - block.since_last_report
+    trip = (elapsed & 0xFFFFFFFF) / 65536
+    return trip if trip < LONGEST_ROUND_TRIP else None
