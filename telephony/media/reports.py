@@ -195,7 +195,7 @@ class Reports:
         if account is None:
             return
         try:
-            reports = parse_compound(datagram)
+            reports = parse_compound(datagram).reports
         except RtpError as error:
             self._counters.malformed[error.kind] += 1
             return

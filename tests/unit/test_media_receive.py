@@ -310,7 +310,7 @@ def test_reports_are_sent_to_the_port_above_and_the_round_trip_is_measured():
     _slot, phone = line.latched()
     line.talk(phone, silence(400))
     sent = [s for s in line.datagrams.sent if s.rtcp]
-    report = parse_compound(sent[0].data)[0]
+    report = parse_compound(sent[0].data).reports[0]
     assert sent[0].remote == (PHONE[0], PHONE[1] + 1)
     assert report.ntp is not None
     assert report.blocks[0].ssrc == phone.ssrc
