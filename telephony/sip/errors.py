@@ -5,6 +5,7 @@ SipError                 sip  retry
 │   ├── UriError
 │   └── HeaderError
 ├── SipWriteError        500  no      a value of ours that may not go on the wire (CR, LF, NUL)
+├── TlsError             503  no      a handshake or record failed, or the certificate is for somebody else
 └── SipStateError        480  no      a verb the phase of the session does not allow
 """
 
@@ -45,6 +46,14 @@ class SipWriteError(SipError):
     """A header value of ours holds CR, LF or NUL."""
 
     metric = "sip_write"
+
+
+class TlsError(SipError):
+    """A TLS connection that is of no use: handshake or record failed, or the certificate is for another name."""
+
+    sip_status = 503
+    user_message = "The other side could not be reached securely."
+    metric = "sip_tls"
 
 
 class SipStateError(SipError):

@@ -1,47 +1,164 @@
-"""Which sources are read at all: an access rule and a token bucket per address, both before any parsing."""
+"""Which sources are read at all: who is known, how fast each may send, who is banned. Pure, and before any parsing.
 
-from collections import Counter
+Of an unknown source nothing is kept but a count per network, so that a scan costs no memory.
+"""
+
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Final, Literal, TypeVar
 
-_REMEMBERED: Final = 10_000  # sources; beyond that the full buckets are forgotten
+T = TypeVar("T")
+Fault = Literal["malformed", "refused", "unauthorized"]
+
+_NETWORKS_COUNTED: Final = 1000
+_OTHER_NETWORKS: Final = "other"
+_PREFIX_V4, _PREFIX_V6 = 24, 48
 
 
-def allow_all(source: str) -> bool:
-    """The rule without a trunk table; which addresses are bound decides who can reach us."""
-    return True
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is allowed to a known source. `name` says why it is known ("trunk", "extension"), never who it is.
+
+    A carrier sends wrong numbers and old requests in good faith, and UDP addresses can be forged: a source that must
+    not be cut off by that has `bannable=False`; a wrong digest or rubbish from it is counted all the same.
+    """
+
+    name: str = "open"
+    per_second: float = 2000.0  # a trunk at 75 new calls a second sends about 400
+    burst: float = 4000.0
+    bannable: bool = True
+
+
+OPEN: Final = Source()
+
+
+def everyone(source: str) -> Source | None:
+    """The table without a rule: which addresses are bound decides who can reach us."""
+    return OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class GuardLimits:
+    """A source with `faults` faults within `window_s` is banned for `ban_s`. `remembered`: sources kept of each kind."""
+
+    faults: int = 30
+    window_s: float = 60.0
+    ban_s: float = 600.0
+    remembered: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ban:
+    """A source that is not heard until `until`."""
+
+    source: str
+    until: float
+    reason: str
 
 
 @dataclass(slots=True)
 class SourceGuard:
-    """`admit` is asked once per datagram and per connection; `dropped` counts by reason."""
+    """`admit` is asked once per datagram, message of a stream and connection.
 
-    allow: Callable[[str], bool] = allow_all
-    per_second: float = 2000.0  # a trunk at 75 new calls a second sends about 400
-    burst: float = 4000.0
+    `table` finds the `Source` of an address, or None for one that is unknown; its answers are remembered until
+    `forget()`. `dropped` counts by reason, `networks` unknown sources by /24 and /48.
+    """
+
+    table: Callable[[str], Source | None] = everyone
+    limits: GuardLimits = field(default_factory=GuardLimits)
     dropped: Counter[str] = field(default_factory=Counter)
-    _buckets: dict[str, tuple[float, float]] = field(default_factory=dict)
+    faults: Counter[str] = field(default_factory=Counter)
+    networks: Counter[str] = field(default_factory=Counter)
+    _known: OrderedDict[str, Source | None] = field(default_factory=OrderedDict)
+    _buckets: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
+    _faulty: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
+    _banned: OrderedDict[str, Ban] = field(default_factory=OrderedDict)
 
     def admit(self, source: str, now: float) -> bool:
         """False: drop it without a reply."""
-        if not self.allow(source):
+        if self._banned and self._is_banned(source, now):
+            self.dropped["banned"] += 1
+            return False
+        known = self._find(source)
+        if known is None:
             self.dropped["unknown_source"] += 1
+            self._count_network(source)
             return False
-        level, at = self._buckets.get(source, (self.burst, now))
-        level = min(self.burst, level + (now - at) * self.per_second)
-        if level < 1.0:
-            self._buckets[source] = (level, now)
+        level, at = self._buckets.get(source, (known.burst, now))
+        level = min(known.burst, level + (now - at) * known.per_second)
+        admitted = level >= 1.0
+        self._keep(self._buckets, source, (level - admitted, now))
+        if not admitted:
             self.dropped["over_rate"] += 1
-            return False
-        self._buckets[source] = (level - 1.0, now)
-        if len(self._buckets) > _REMEMBERED:
-            self._forget_full(now)
-        return True
+        return admitted
 
-    def _forget_full(self, now: float) -> None:
-        self._buckets = {
-            source: (level, at)
-            for source, (level, at) in self._buckets.items()
-            if level + (now - at) * self.per_second < self.burst
-        }
+    def fault(self, source: str, kind: Fault, now: float) -> None:
+        """Something wrong came from this source; too much of it within the window ends in a ban."""
+        self.faults[kind] += 1
+        known = self._find(source)
+        if known is None or not known.bannable:
+            return
+        count, at = self._faulty.get(source, (0.0, now))
+        leaked = (now - at) * self.limits.faults / self.limits.window_s
+        count = max(0.0, count - leaked) + 1.0
+        self._keep(self._faulty, source, (count, now))
+        if count >= self.limits.faults:
+            self.ban(source, self.limits.ban_s, kind, now=now)
+
+    def forgive(self, source: str) -> None:
+        """A request succeeded: the challenge before it was no guess."""
+        count, at = self._faulty.get(source, (0.0, 0.0))
+        if count:
+            self._faulty[source] = (max(0.0, count - 1.0), at)
+
+    def ban(self, source: str, seconds: float, reason: str, *, now: float) -> None:
+        """Do not hear this source for a while, known or not; `reason` is a short stable word."""
+        self._faulty.pop(source, None)
+        self._keep(self._banned, source, Ban(source, now + seconds, reason))
+
+    def unban(self, source: str) -> None:
+        self._banned.pop(source, None)
+
+    def bans(self, now: float) -> tuple[Ban, ...]:
+        """Those in force, oldest first."""
+        return tuple(ban for ban in self._banned.values() if ban.until > now)
+
+    def forget(self) -> None:
+        """The table has changed: ask it again about every source."""
+        self._known.clear()
+
+    def _is_banned(self, source: str, now: float) -> bool:
+        ban = self._banned.get(source)
+        if ban is not None and ban.until <= now:
+            del self._banned[source]
+            return False
+        return ban is not None
+
+    def _find(self, source: str) -> Source | None:
+        if source not in self._known:
+            self._keep(self._known, source, self.table(source))
+        return self._known[source]
+
+    def _keep(self, kept: OrderedDict[str, T], source: str, value: T) -> None:
+        kept[source] = value
+        kept.move_to_end(source)
+        if len(kept) > self.limits.remembered:
+            kept.popitem(last=False)  # the one not heard of for longest
+
+    def _count_network(self, source: str) -> None:
+        network = network_of(source)
+        if network not in self.networks and len(self.networks) >= _NETWORKS_COUNTED:
+            network = _OTHER_NETWORKS
+        self.networks[network] += 1
+
+
+def network_of(source: str) -> str:
+    """The /24 or /48 an address belongs to, "other" for what is none."""
+    try:
+        address: IPv4Address | IPv6Address = ip_address(source.partition("%")[0])
+    except ValueError:
+        return _OTHER_NETWORKS
+    prefix = _PREFIX_V4 if address.version == 4 else _PREFIX_V6
+    return str(ip_network((address, prefix), strict=False))

@@ -6,7 +6,7 @@ right status; the stream is then `broken`: answer what was handed out, close, re
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from telephony.sip.parser import DEFAULT_LIMITS, Limits, find_head_end
 
@@ -15,12 +15,51 @@ _LENGTH: Final = re.compile(
 )
 _FOLD: Final = re.compile(rb"\r?\n[ \t]+")
 _DIGITS: Final = re.compile(rb"[0-9]{1,9}")
+PING: Final = b"\r\n\r\n"
 PONG: Final = b"\r\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """A double CRLF between messages: answer with `PONG`."""
+    """A keep-alive that wants an answer: write `PONG`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """The answer to a ping of ours."""
+
+
+Item = bytes | Ping | Pong
+
+
+@dataclass(frozen=True, slots=True)
+class StreamTimes:
+    """Seconds.
+
+    `opening`: connect, TLS handshake and upgrade together. `keepalive`: between our pings (RFC 5626 4.4.1: 95 to 120
+    on streams); `pong`: for the answer, from peers that have given one before. `idle`: for a peer's connection that
+    says nothing at all.
+    """
+
+    framing: float = 10.0
+    opening: float = 5.0
+    keepalive: float = 100.0
+    pong: float = 10.0
+    idle: float = 3600.0
+
+
+class Framing(Protocol):
+    """How messages lie in a stream. After each call `outgoing()` holds what must be sent besides messages."""
+
+    broken: bool
+
+    @property
+    def partial(self) -> bool: ...
+    def feed(self, data: bytes) -> list[Item]: ...
+    def wrap(self, message: bytes) -> bytes: ...
+    def ping(self) -> bytes: ...
+    def outgoing(self) -> bytes: ...
+    def close(self) -> None: ...
 
 
 class StreamFramer:
@@ -32,19 +71,33 @@ class StreamFramer:
         self._scanned = 0  # no end of head before this offset
         self._needed: int | None = None  # where the message ends, once its head is there
         self._is_sip = False  # the start line of the message in the buffer was looked at
+        self._pinged = False  # a lone CRLF is then the answer, and no half of a ping
         self.broken = False
 
     @property
     def partial(self) -> bool:
         """True while a message has begun and not ended: the driver then runs a framing timeout."""
-        return bool(self._buffer)
+        return not PING.startswith(self._buffer)
 
-    def feed(self, data: bytes) -> list[bytes | Ping]:
+    def wrap(self, message: bytes) -> bytes:
+        return message
+
+    def ping(self) -> bytes:
+        self._pinged = True
+        return PING
+
+    def outgoing(self) -> bytes:
+        return b""
+
+    def close(self) -> None:
+        """A stream has no goodbye of its own."""
+
+    def feed(self, data: bytes) -> list[Item]:
         """Take octets as they arrive; whole messages and pings come out in order."""
         if self.broken:
             return []
         self._buffer += data
-        items: list[bytes | Ping] = []
+        items: list[Item] = []
         while not self.broken:
             item = self._next()
             if item is None:
@@ -52,7 +105,7 @@ class StreamFramer:
             items.append(item)
         return items
 
-    def _next(self) -> bytes | Ping | None:
+    def _next(self) -> Item | None:
         if self._needed is None:
             if self._buffer.startswith((b"\r", b"\n")):
                 return self._line_end()
@@ -64,11 +117,15 @@ class StreamFramer:
             return None
         return self._take(self._needed)
 
-    def _line_end(self) -> bytes | Ping | None:
-        if self._buffer[:4] == b"\r\n\r\n":
-            del self._buffer[:4]
+    def _line_end(self) -> Item | None:
+        if self._buffer.startswith(PING):
+            del self._buffer[: len(PING)]
             return Ping()
-        if len(self._buffer) < 4 and b"\r\n\r\n".startswith(self._buffer):
+        if self._pinged and self._buffer.startswith(PONG):
+            del self._buffer[: len(PONG)]
+            self._pinged = False
+            return Pong()
+        if len(self._buffer) < len(PING) and PING.startswith(self._buffer):
             return None
         blank = len(self._buffer) - len(self._buffer.lstrip(b"\r\n"))
         del self._buffer[:blank]

@@ -1,44 +1,60 @@
-"""The sockets of SIP: UDP, TCP listener and outbound TCP, and the one timer that drives the engine.
+"""The way of SIP messages: UDP, TCP, TLS and WebSocket, the one timer that drives the engine, and DNS.
 
-The only module of `telephony.sip` with asyncio in it. No tasks: callbacks of one loop, in one thread.
+With `transport_sockets`, `transport_connection` and `transport_dns` the only modules of `telephony.sip` that know
+asyncio and sockets. No tasks: callbacks of one loop, in one thread.
 """
 
 import asyncio
-import contextlib
-import socket
-from collections import deque
-from collections.abc import Callable
+import random
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from itertools import count
 from typing import Final
 
 from telephony.sip.engine import SipEngine
 from telephony.sip.events import SipEvent
 from telephony.sip.flow import Address, Flow, Transport
+from telephony.sip.oversize import LargeRequests
 from telephony.sip.parser import Limits
+from telephony.sip.resolve import find_hops
 from telephony.sip.source_guard import SourceGuard
-from telephony.sip.stream import PONG, Ping, StreamFramer
-from telephony.sip.uri import ip_literal
+from telephony.sip.stream import StreamTimes
+from telephony.sip.suspicion import Suspicion
+from telephony.sip.tls import TlsSettings
+from telephony.sip.transport_dns import Resolver
+from telephony.sip.transport_sockets import (
+    DatagramSocket,
+    bind_listener,
+    bind_pair,
+    reaches,
+    route_source,
+)
+from telephony.sip.transport_streams import Streams, StreamSettings
+from telephony.sip.uri import parse_uri
 
-_BIND_ATTEMPTS: Final = 10
-_BACKLOG: Final = 128
-_WRITE_LIMIT_BYTES: Final = 1 << 18
-_READ_BYTES: Final = 1 << 16
 _ROUTES_REMEMBERED: Final = 1000
-_DSCP_CS3: Final = 24 << 2  # RFC 4594 4.2: signalling
+_LARGE_CONNECT_S: Final = 2.0  # for a TCP connection that UDP can stand in for
 
 
 @dataclass(frozen=True, slots=True)
 class TransportSettings:
-    """`bind` (an IP address): port 0 takes a free port, the same one for UDP and TCP."""
+    """`bind` (an IP address): port 0 takes a free port, the same one for UDP and TCP.
+
+    `tls` serves TLS at its own address; without it TLS peers can still be called, without a certificate of ours.
+    `ws_bind`: SIP over WebSocket, secure if `tls` is set; `ws_origins`: the pages whose browsers may connect.
+    `nameservers`: asked instead of the system's.
+    """
 
     bind: Address = ("127.0.0.1", 5060)
     guard: SourceGuard = field(default_factory=SourceGuard)
     limits: Limits = field(default_factory=Limits)
-    framing_timeout: float = 10.0
-    connect_timeout: float = 5.0
+    times: StreamTimes = field(default_factory=StreamTimes)
     max_connections: int = 1000
+    tls: TlsSettings | None = None
+    ws_bind: Address | None = None
+    ws_origins: tuple[str, ...] = ()
+    nameservers: tuple[Address, ...] = ()
 
 
 class SipTransport:
@@ -47,6 +63,7 @@ class SipTransport:
     def __init__(
         self, engine: SipEngine, on_event: Callable[[SipEvent], None], settings: TransportSettings
     ) -> None:
+        """Raises: OSError if a file of `settings.tls` cannot be used."""
         self.engine = engine
         self.settings = settings
         self.address: Address = settings.bind
@@ -54,28 +71,49 @@ class SipTransport:
         self._is_wildcard = ip_address(settings.bind[0]).is_unspecified
         self._routes: dict[str, str] = {}
         self._events: deque[SipEvent] = deque()
-        self._udp: asyncio.DatagramTransport | None = None
-        self._listener: socket.socket | None = None
-        self._connections: dict[int, _Connection] = {}
-        self._numbers = count(1)
+        self._udp: DatagramSocket | None = None
+        self._streams = Streams(
+            self,
+            StreamSettings(
+                settings.guard,
+                settings.limits,
+                settings.times,
+                settings.max_connections,
+                settings.tls,
+                settings.ws_origins,
+            ),
+        )
+        self._large = LargeRequests()
+        self._suspicion = Suspicion(settings.guard, engine.counters)
+        self._resolver: Resolver | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._flushing = False
-        self._closed: asyncio.Event | None = None
+
+    @property
+    def counters(self) -> Counter[str]:
+        return self.engine.counters
 
     # ------------------------------------------------------------------ life
 
     async def start(self) -> None:
-        """Bind both sockets.
+        """Bind all sockets.
 
         Raises:
-            OSError: the address is taken or not ours.
+            OSError: an address is taken or not ours.
         """
-        loop = asyncio.get_running_loop()
-        self._listener, udp = _bind_pair(self.settings.bind)
-        self.address = self._listener.getsockname()[:2]
-        self._udp, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), sock=udp)
-        self._listener.listen(_BACKLOG)
-        loop.add_reader(self._listener, self._accept)
+        settings = self.settings
+        stream, datagrams = bind_pair(settings.bind)
+        self._udp = DatagramSocket(datagrams, self.datagram, self.counters)
+        self.address = self._streams.listen("tcp", stream)
+        try:
+            if settings.tls is not None:
+                self._streams.listen("tls", bind_listener(settings.tls.bind))
+            if settings.ws_bind is not None:
+                way: Transport = "ws" if settings.tls is None else "wss"
+                self._streams.listen(way, bind_listener(settings.ws_bind))
+        except OSError:
+            await self.close()
+            raise
         self.flush()
 
     async def close(self) -> None:
@@ -84,21 +122,16 @@ class SipTransport:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._listener is not None:
-            asyncio.get_running_loop().remove_reader(self._listener)
-            self._listener.close()
-            self._listener = None
-        for connection in list(self._connections.values()):
-            connection.close()
+        self._streams.close()
         if self._udp is not None:
-            self._closed = asyncio.Event()
             self._udp.close()
-            await self._closed.wait()
             self._udp = None
 
-    def udp_closed(self) -> None:
-        if self._closed is not None:
-            self._closed.set()
+    def listening(self, transport: Transport) -> Address | None:
+        """Where this transport is served."""
+        if transport == "udp":
+            return self.address if self._udp is not None else None
+        return self._streams.listening(transport)
 
     # ------------------------------------------------------------------ the gateway's side
 
@@ -106,19 +139,50 @@ class SipTransport:
         """The clock of the engine: the loop's."""
         return asyncio.get_running_loop().time()
 
-    def flow(self, transport: Transport, host: str, port: int) -> Flow:
-        """The way to an IP address."""
-        return Flow(transport, self._local_for(host), (host, port))
+    def flow(self, transport: Transport, host: str, port: int, name: str = "") -> Flow:
+        """The way to an IP address. `name`: whom its certificate must be for, if not for the address."""
+        return Flow(transport, self.local_for(host, transport), (host, port), name=name)
 
-    def _local_for(self, host: str) -> Address:
+    async def resolve(
+        self, uri: str, *, transport: Transport | None = None, within: float = 3.0
+    ) -> list[Flow]:
+        """The ways to a SIP URI in the order to be tried (RFC 3263); empty if there is none, or no answer `within`.
+
+        `transport`: above what the URI or DNS says. Raises: UriError.
+        """
+        target = parse_uri(uri)
+        if target.scheme not in ("sip", "sips"):
+            return []
+        bound = self.settings.bind[0]
+        if self._resolver is None:
+            kinds = [
+                kind
+                for kind, probe in (("A", "192.0.2.1"), ("AAAA", "2001:db8::1"))
+                if reaches(bound, probe)
+            ]
+            self._resolver = Resolver(kinds, self.settings.nameservers)
+        try:
+            async with asyncio.timeout(within):
+                hops = await find_hops(target, self._resolver, random.random, transport=transport)
+        except TimeoutError:
+            self.counters["dns_timeout"] += 1
+            return []
+        return [
+            self.flow(hop.transport, hop.host, hop.port, hop.name if hop.transport == "tls" else "")
+            for hop in hops
+            if reaches(bound, hop.host)
+        ]
+
+    def local_for(self, host: str, transport: Transport) -> Address:
         """Our address as `host` sees it: on a wildcard socket, the one the route to it leaves by."""
+        bound = self.listening(transport) or self.address
         if not self._is_wildcard:
-            return self.address
+            return bound
         if host not in self._routes:
             if len(self._routes) >= _ROUTES_REMEMBERED:
                 self._routes.clear()
-            self._routes[host] = _route_source(host, self.address[0])
-        return (self._routes[host], self.address[1])
+            self._routes[host] = route_source(host, self.address[0])
+        return (self._routes[host], bound[1])
 
     def flush(self) -> None:
         """Hand on events, send what is waiting, set the timer. Call it after using a verb of a session."""
@@ -148,7 +212,7 @@ class SipTransport:
             self._timer = None
         loop = asyncio.get_running_loop()
         at = loop.time() if self._events else self.engine.next_timer()
-        if at is not None and self._listener is not None:
+        if at is not None and self._udp is not None:
             self._timer = loop.call_at(at, self._fire)
 
     def _fire(self) -> None:
@@ -158,238 +222,45 @@ class SipTransport:
 
     # ------------------------------------------------------------------ in
 
-    def receive(self, data: bytes, flow: Flow) -> None:
-        """One datagram from a source that was admitted, or one framed message."""
-        self.engine.receive(data, flow, self.now())
-        self.flush()
-
     def datagram(self, data: bytes, source: Address) -> None:
         if self.settings.guard.admit(source[0], self.now()):
-            self.receive(data, Flow("udp", self._local_for(source[0]), source))
+            self.receive(data, Flow("udp", self.local_for(source[0], "udp"), source))
 
-    def _accept(self) -> None:
-        if self._listener is None:
-            return
-        with contextlib.suppress(OSError):  # the peer went away between SYN and accept
-            sock, source = self._listener.accept()
-            full = len(self._connections) >= self.settings.max_connections
-            if full or not self.settings.guard.admit(source[0], self.now()):
-                sock.close()
-                return
-            self._open(sock, source[:2], connected=True)
-
-    def _open(self, sock: socket.socket, remote: Address, *, connected: bool) -> "_Connection":
-        flow = Flow("tcp", self._local_for(remote[0]), remote, next(self._numbers))
-        connection = _Connection(self, sock, flow, connected=connected)
-        self._connections[flow.connection] = connection
-        return connection
+    def receive(self, data: bytes, flow: Flow) -> None:
+        """One datagram or framed message from a source that was admitted."""
+        self._suspicion.begin(flow.remote[0])
+        self.engine.receive(data, flow, self.now())
+        self.flush()
+        self._suspicion.end(self.now())
 
     # ------------------------------------------------------------------ out
 
     def _send(self, flow: Flow, data: bytes) -> None:
-        if flow.transport == "udp":
-            if self._udp is not None:
-                self._udp.sendto(data, flow.remote)
+        now = self.now()
+        self._suspicion.sending(data, flow.remote[0], now)
+        if flow.transport != "udp":
+            if not self._streams.send(flow, data):
+                self.engine.failed(flow, now)
             return
-        connection = self._connections.get(flow.connection) or self._connection_to(flow.remote)
-        if connection is not None:
-            connection.write(data)
-        else:
+        by_tcp = self._large.reroute(flow, data, now)
+        if by_tcp is None:
+            self._send_datagram(flow, data)
+        elif by_tcp[1] and not self._streams.send(*by_tcp, opening=_LARGE_CONNECT_S):
+            self._fall_back(by_tcp[0])
+
+    def _send_datagram(self, flow: Flow, data: bytes) -> None:
+        if self._udp is not None and not self._udp.send(data, flow.remote):
             self.engine.failed(flow, self.now())
 
-    def _connection_to(self, remote: Address) -> "_Connection | None":
-        for connection in self._connections.values():
-            if connection.flow.remote == remote:
-                return connection
-        family = socket.AF_INET6 if ":" in remote[0] else socket.AF_INET
-        sock = _open_socket(family, socket.SOCK_STREAM)
-        try:
-            sock.connect_ex(remote)  # the outcome comes with the first writable event
-        except OSError:
-            sock.close()
-            return None
-        return self._open(sock, remote, connected=False)
+    def _fall_back(self, flow: Flow) -> None:
+        for by_udp, data in self._large.failed(flow.remote, self.now()):
+            self._send_datagram(by_udp, data)
 
-    def connection_lost(self, flow: Flow) -> None:
-        """A connection is gone: whatever waits on it, or on its address without a connection, has failed."""
-        self._connections.pop(flow.connection, None)
+    def flows_failed(self, flows: Iterable[Flow]) -> None:
+        """A connection is gone, and with it whatever waits on it, or on its address without a connection."""
         now = self.now()
-        self.engine.failed(flow, now)
-        self.engine.failed(Flow(flow.transport, flow.local, flow.remote), now)
+        for flow in flows:
+            if flow.transport == "tcp":
+                self._fall_back(flow)
+            self.engine.failed(flow, now)
         self.flush()
-
-
-class _Datagrams(asyncio.DatagramProtocol):
-    """Ties the UDP socket to its `SipTransport`."""
-
-    def __init__(self, owner: SipTransport) -> None:
-        self._owner = owner
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self._owner.datagram(data, addr[:2])
-
-    def error_received(self, exc: Exception) -> None:
-        # ICMP errors name no transaction; retransmission and Timer B or F deal with them.
-        self._owner.engine.counters["icmp_error"] += 1
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._owner.udp_closed()
-
-
-class _Connection:
-    """One TCP connection, ours or theirs: framing, ping, write buffer, timeouts."""
-
-    def __init__(
-        self, owner: SipTransport, sock: socket.socket, flow: Flow, *, connected: bool
-    ) -> None:
-        self.flow = flow
-        self._owner = owner
-        self._sock = sock
-        self._framer = StreamFramer(owner.settings.limits)
-        self._out = bytearray()
-        self._connected = connected
-        self._closing = False
-        self._loop = asyncio.get_running_loop()
-        self._timeout: asyncio.TimerHandle | None = None
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if connected:
-            self._loop.add_reader(sock, self._readable)
-        else:
-            self._loop.add_writer(sock, self._writable)
-            self._timeout = self._loop.call_later(owner.settings.connect_timeout, self.close)
-
-    def write(self, data: bytes) -> None:
-        if self._closing:
-            return
-        self._out += data
-        if len(self._out) > _WRITE_LIMIT_BYTES:
-            self._owner.engine.counters["slow_reader"] += 1
-            self.close()
-        elif self._connected:
-            self._writable()
-
-    def close(self) -> None:
-        """Idempotent."""
-        if self._sock.fileno() < 0:
-            return
-        self._closing = True
-        self._stop_timeout()
-        self._loop.remove_reader(self._sock)
-        self._loop.remove_writer(self._sock)
-        self._sock.close()
-        self._loop.call_soon(self._owner.connection_lost, self.flow)
-
-    def _writable(self) -> None:
-        if not self._connected and not self._finish_connect():
-            return
-        try:
-            sent = self._sock.send(self._out) if self._out else 0
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            self.close()
-            return
-        del self._out[:sent]
-        if self._out:
-            self._loop.add_writer(self._sock, self._writable)
-        else:
-            self._loop.remove_writer(self._sock)
-            if self._closing:
-                self.close()
-
-    def _finish_connect(self) -> bool:
-        if self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            self.close()
-            return False
-        self._connected = True
-        self._stop_timeout()
-        self._loop.add_reader(self._sock, self._readable)
-        return True
-
-    def _readable(self) -> None:
-        try:
-            data = self._sock.recv(_READ_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data:
-            self.close()
-            return
-        for item in self._framer.feed(data):
-            if isinstance(item, Ping):
-                self.write(PONG)
-            else:
-                self._stop_timeout()
-                self._receive(item)
-        if self._framer.broken:
-            self._close_when_written()
-        elif self._framer.partial and self._timeout is None:
-            wait = self._owner.settings.framing_timeout
-            self._timeout = self._loop.call_later(wait, self._framing_timed_out)
-        elif not self._framer.partial:
-            self._stop_timeout()
-
-    def _receive(self, message: bytes) -> None:
-        if self._owner.settings.guard.admit(self.flow.remote[0], self._loop.time()):
-            self._owner.receive(message, self.flow)
-
-    def _framing_timed_out(self) -> None:
-        self._owner.engine.counters["framing_timeout"] += 1
-        self.close()
-
-    def _close_when_written(self) -> None:
-        self._closing = True
-        if self._sock.fileno() >= 0:
-            self._loop.remove_reader(self._sock)
-            self._writable()
-
-    def _stop_timeout(self) -> None:
-        if self._timeout is not None:
-            self._timeout.cancel()
-            self._timeout = None
-
-
-def _route_source(host: str, wildcard: str) -> str:
-    """The local address packets to `host` leave by; connecting a UDP socket sends nothing."""
-    if ip_literal(host) is None:
-        return wildcard  # connect() would ask DNS, and wait
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((host, 9))
-        except OSError:
-            return wildcard
-        address: str = probe.getsockname()[0]
-        return address
-
-
-def _open_socket(family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
-    sock = socket.socket(family, kind)
-    sock.setblocking(False)
-    if family == socket.AF_INET6:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _DSCP_CS3)
-    else:
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _DSCP_CS3)
-    return sock
-
-
-def _bind_pair(bind: Address) -> tuple[socket.socket, socket.socket]:
-    """TCP and UDP sockets on the same port; with port 0, tried until one is free for both."""
-    family = socket.AF_INET6 if ":" in bind[0] else socket.AF_INET
-    for attempt in range(_BIND_ATTEMPTS):
-        tcp = _open_socket(family, socket.SOCK_STREAM)
-        udp = _open_socket(family, socket.SOCK_DGRAM)
-        try:
-            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            tcp.bind(bind)
-            udp.bind(tcp.getsockname()[:2])
-        except OSError:
-            tcp.close()
-            udp.close()
-            if bind[1] or attempt == _BIND_ATTEMPTS - 1:
-                raise
-        else:
-            return tcp, udp
-    raise OSError("no port free for both UDP and TCP")

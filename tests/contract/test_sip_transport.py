@@ -2,82 +2,28 @@
 
 import asyncio
 import contextlib
-import os
 import socket
 
 import pytest
 
-from telephony.sip.core import EngineSettings
-from telephony.sip.engine import SipEngine
 from telephony.sip.events import (
     Answered,
     IncomingInvite,
     InviteAcked,
     OptionsAnswered,
-    SipEvent,
     Terminated,
 )
-from telephony.sip.ids import TokenIds
 from telephony.sip.session import EndKind
 from telephony.sip.source_guard import SourceGuard
+from telephony.sip.stream import StreamTimes
 from telephony.sip.transport import SipTransport, TransportSettings
-from tests.unit.sip_line import ANSWER, OFFER
+from tests.fakes.sip_end import End
+from tests.unit.sip_line import ANSWER
 
 OPTIONS = (
     b"OPTIONS sip:gw.test SIP/2.0\r\nVia: SIP/2.0/TCP a.test;branch=z9hG4bK%d\r\nFrom: <sip:a.test>;tag=1\r\n"
     b"To: <sip:gw.test>\r\nCall-ID: %d\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
 )
-
-
-class End:
-    """One transport, what it was told, and a queue to wait on."""
-
-    def __init__(self, host: str = "127.0.0.1", **settings) -> None:
-        self.told: asyncio.Queue[SipEvent] = asyncio.Queue()
-        self.answers = True
-        engine = SipEngine(EngineSettings(), TokenIds(os.urandom))
-        options = TransportSettings((host, 0), **settings)
-        self.transport = SipTransport(engine, self.on_event, options)
-
-    def on_event(self, event) -> None:
-        self.told.put_nowait(event)
-        if isinstance(event, IncomingInvite) and self.answers:
-            event.session.answer(ANSWER, self.transport.now())
-            self.transport.flush()
-
-    async def next(self, kind):
-        while True:
-            event = await asyncio.wait_for(self.told.get(), 3)
-            if isinstance(event, kind):
-                return event
-
-    def call(self, other: "End", transport):
-        host, port = "127.0.0.1", other.transport.address[1]
-        session = self.transport.engine.invite(
-            f"sip:desk@{host}:{port}",
-            from_="sip:us@127.0.0.1",
-            flow=self.transport.flow(transport, host, port),
-            sdp=OFFER,
-            now=self.transport.now(),
-        )
-        self.transport.flush()
-        return session
-
-
-@pytest.fixture
-async def ends():
-    opened: list[End] = []
-
-    async def make(host: str = "127.0.0.1", **settings) -> End:
-        end = End(host, **settings)
-        await end.transport.start()
-        opened.append(end)
-        return end
-
-    yield make
-    for end in opened:
-        await end.transport.close()
-        await end.transport.close()
 
 
 async def open_tcp(end: End) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -109,7 +55,7 @@ async def test_the_called_side_ends_a_tcp_call_over_the_connection_it_came_by(en
     called.transport.flush()
 
     assert (await caller.next(Terminated)).cause.kind is EndKind.REMOTE
-    assert len(called.transport._connections) == 1
+    assert len(called.transport._streams) == 1
 
 
 async def test_a_timer_of_the_engine_repeats_a_lost_request(ends):
@@ -158,7 +104,7 @@ async def test_two_requests_share_one_connection(ends):
     await caller.next(Answered)
     await caller.next(Answered)
 
-    assert len(called.transport._connections) == 1
+    assert len(called.transport._streams) == 1
 
 
 async def test_ping_gets_pong_and_requests_in_one_segment_are_all_answered(ends):
@@ -177,7 +123,7 @@ async def test_ping_gets_pong_and_requests_in_one_segment_are_all_answered(ends)
 
 
 async def test_a_message_that_never_ends_closes_the_connection(ends):
-    end = await ends(framing_timeout=0.05)
+    end = await ends(times=StreamTimes(framing=0.05))
     reader, writer = await open_tcp(end)
 
     writer.write(OPTIONS.replace(b"Length: 0", b"Length: 99") % (1, 1) + b"v=0")
@@ -202,16 +148,7 @@ async def test_a_frame_that_cannot_be_known_is_answered_and_the_connection_close
 
 
 async def test_an_unknown_source_gets_no_reply_and_no_connection(ends):
-    asked: list[str] = []
-    thrice = asyncio.Event()
-
-    def refuse(source: str) -> bool:
-        asked.append(source)
-        if len(asked) == 3:
-            thrice.set()
-        return False
-
-    guard = SourceGuard(allow=refuse)
+    guard = SourceGuard(table=lambda source: None)
     end, asker = await ends(guard=guard), await ends()
     reader, writer = await open_tcp(end)
 
@@ -219,7 +156,7 @@ async def test_an_unknown_source_gets_no_reply_and_no_connection(ends):
         stranger.sendto(OPTIONS % (1, 1), end.transport.address)
         closed = await asyncio.wait_for(reader.read(), 2)
         asker.call(end, "udp")
-        await asyncio.wait_for(thrice.wait(), 2)
+        await end.until(lambda: guard.dropped["unknown_source"] == 3)
         stranger.setblocking(False)
         with pytest.raises(BlockingIOError):
             stranger.recv(100)
@@ -228,6 +165,7 @@ async def test_an_unknown_source_gets_no_reply_and_no_connection(ends):
 
     assert closed == b""
     assert guard.dropped == {"unknown_source": 3}
+    assert guard.networks == {"127.0.0.0/24": 3}
 
 
 async def test_more_connections_than_allowed_are_closed(ends):
@@ -245,7 +183,7 @@ async def test_a_peer_that_reads_nothing_is_cut_off(ends):
     end = await ends()
     _, writer = await open_tcp(end)
     await asyncio.sleep(0.02)
-    [connection] = end.transport._connections.values()
+    [connection] = end.transport._streams._connections.values()
 
     connection.write(b"x" * (1 << 23))
     await asyncio.sleep(0.02)
@@ -254,7 +192,7 @@ async def test_a_peer_that_reads_nothing_is_cut_off(ends):
         await writer.wait_closed()
 
     assert end.transport.engine.counters["slow_reader"] == 1
-    assert end.transport._connections == {}
+    assert len(end.transport._streams) == 0
 
 
 async def test_an_event_handler_that_raises_loses_no_event(ends):
@@ -315,20 +253,6 @@ async def test_on_a_wildcard_address_peers_are_told_the_one_they_reach(ends, tra
     assert session.request.via.host == "127.0.0.1"
 
 
-async def test_ipv6_loopback(ends):
-    caller, called = await ends("::1"), await ends("::1")
-    host, port = called.transport.address
-    id = caller.transport.engine.options(
-        f"sip:[{host}]:{port}",
-        from_="sip:us@[::1]",
-        flow=caller.transport.flow("udp", host, port),
-        now=caller.transport.now(),
-    )
-    caller.transport.flush()
-
-    assert await caller.next(OptionsAnswered) == OptionsAnswered(id, 200)
-
-
 async def test_a_dead_tcp_peer_fails_what_waits_on_it(ends):
     caller = await ends()
     server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
@@ -348,12 +272,20 @@ async def test_a_dead_tcp_peer_fails_what_waits_on_it(ends):
     assert told == OptionsAnswered(id, 503)
 
 
-async def test_signalling_is_marked_cs3_and_a_host_name_falls_back_to_the_wildcard(ends):
-    end, sixth = await ends("0.0.0.0"), await ends("::")
-    assert end.transport._udp is not None
-    assert end.transport._listener is not None
+async def test_signalling_is_marked_cs3(ends):
+    end = await ends()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind(("127.0.0.1", 0))
+        peer.settimeout(2)
+        peer.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
+        end.ask(end.transport.flow("udp", *peer.getsockname()))
+        _, marks, _, _ = await asyncio.to_thread(peer.recvmsg, 2000, 100)
 
-    for sock in (end.transport._udp.get_extra_info("socket"), end.transport._listener):
-        assert sock.getsockopt(socket.IPPROTO_IP, socket.IP_TOS) == 0x60
+    assert [(kind, data[0]) for _, kind, data in marks] == [(socket.IP_TOS, 0x60)]
+
+
+async def test_a_host_name_falls_back_to_the_wildcard(ends):
+    end, sixth = await ends("0.0.0.0"), await ends("::")
+
     assert sixth.transport.flow("udp", "::1", 5060).local[0] == "::1"
     assert end.transport.flow("udp", "no-address.test", 5060).local[0] == "0.0.0.0"

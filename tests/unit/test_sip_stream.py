@@ -5,7 +5,6 @@ import time
 import pytest
 
 from telephony.sip.parser import Limits, Refuse, parse
-from telephony.sip.source_guard import SourceGuard
 from telephony.sip.stream import Ping, StreamFramer
 
 HEAD = b"OPTIONS sip:gw.test SIP/2.0\r\nVia: SIP/2.0/TCP a.test;branch=z9hG4bKx\r\n"
@@ -75,33 +74,3 @@ def test_octet_by_octet_costs_time_in_proportion():
     small, large = cost(4_000), cost(16_000)
 
     assert large < 12 * small + 0.02
-
-
-def test_an_unknown_source_is_dropped_and_counted():
-    guard = SourceGuard(allow=lambda source: source == "192.0.2.1")
-
-    assert guard.admit("192.0.2.1", 0.0)
-    assert not guard.admit("192.0.2.2", 0.0)
-    assert guard.dropped == {"unknown_source": 1}
-
-
-def test_a_source_over_its_rate_is_dropped_until_time_has_passed():
-    guard = SourceGuard(per_second=10, burst=5)
-
-    admitted = [guard.admit("192.0.2.1", 0.0) for _ in range(6)]
-    other = guard.admit("192.0.2.2", 0.0)
-    later = guard.admit("192.0.2.1", 0.1)
-
-    assert admitted == [True] * 5 + [False]
-    assert other
-    assert later
-    assert guard.dropped == {"over_rate": 1}
-
-
-def test_a_flood_of_sources_is_forgotten():
-    guard = SourceGuard(per_second=10, burst=5)
-
-    for number in range(30_000):
-        guard.admit(f"source-{number}", number * 1.0)
-
-    assert len(guard._buckets) <= 10_001
