@@ -7,13 +7,13 @@ their own: `VAF1 | u32 source | u16 samples per frame | u16 rows`, then the colu
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from agents.brain import FromWorker, ToWorker
@@ -51,7 +51,7 @@ def encode(message: ToWorker | FromWorker) -> bytes:
             pcm = value
         else:
             head[each.name] = dict(value) if isinstance(value, Mapping) else value
-    text = json.dumps(head, separators=(",", ":")).encode()
+    text = orjson.dumps(head)
     return _LENGTHS.pack(4 + len(text) + len(pcm), len(text)) + text + pcm
 
 
@@ -83,8 +83,8 @@ class Decoder:
 
 def _message(head: bytes, pcm: bytes) -> ToWorker | FromWorker:
     try:
-        values = json.loads(head)
-    except (ValueError, RecursionError) as error:
+        values = orjson.loads(head)
+    except ValueError as error:
         raise BrainMessageError("the head is no JSON") from error
     kind = _MESSAGES.get(values.pop("m", "")) if isinstance(values, dict) else None
     if kind is None:

@@ -37,7 +37,7 @@ from agents.brain import (
     Told,
 )
 from agents.conversation.context import Cause
-from agents.conversation.flow import Flow, Step, parse_definition
+from agents.conversation.flow import Flow, Step
 from agents.conversation.understanding import completeness
 from agents.conversation.words import tokens
 from agents.exchange.ear import SHORTEST_TURN_S, Ear, Heard
@@ -45,6 +45,7 @@ from agents.exchange.hearing import Hearing
 from agents.exchange.interruption import Interruption
 from agents.exchange.keys import Keys
 from agents.exchange.prepared import PreparedLines
+from agents.exchange.published import PublishedAgent, PublishedAgents
 from agents.exchange.reopening import Reopening
 from agents.exchange.reply import Reply
 from agents.exchange.timing import Timing
@@ -86,37 +87,37 @@ UNSURE_BELOW: Final = 0.25
 
 
 def participant_factory(brain: Brain, lines: PreparedLines | None = None) -> ParticipantFactory:
-    """Makes the agent's part of each call of a node; prepared lines are shared by all of them."""
-    shared = lines or PreparedLines()
+    """Makes the agent's part of each call of a node. Raises: FlowError for a definition that cannot be used."""
+    shared, agents = lines or PreparedLines(), PublishedAgents()
 
     def make(call: CallAccess, media: AgentMedia, definition: Mapping[str, Any]) -> CallParticipant:
-        return AgentPipeline(call, media, definition, brain, shared)
+        return AgentPipeline(call, media, agents.of(definition), brain, shared)
 
     return make
 
 
 class AgentPipeline:
-    """The AI agent as a participant of one call. Raises: FlowError for a definition that cannot be used."""
+    """The AI agent as a participant of one call."""
 
     def __init__(
         self,
         call: CallAccess,
         media: AgentMedia,
-        definition: Mapping[str, Any],
+        agent: PublishedAgent,
         brain: Brain,
         lines: PreparedLines,
     ) -> None:
         self._call = call
         self._media = media
-        self._definition = definition
-        self._flow: Flow = parse_definition(definition)
+        self._definition = agent.definition
+        self._flow: Flow = agent.flow
         self._greeted = False
         self._worker = ""
         self._timing: Timing | None = None
         self._line = brain.open(call.state.id, self._told)
         send = self._line.send
         self._voice = Voice(call, media, self._agent_quiet)
-        self._reply = Reply(call, media, self._flow, self._voice, lines, send)
+        self._reply = Reply(call, media, agent, self._voice, lines, send)
         self._hearing = Hearing(call, media, self, send)
         self._reopening = Reopening(call, self._voice, self._reply)
         self._interruption = Interruption(call, media, self._voice, send, self._barged_in)

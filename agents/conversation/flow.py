@@ -149,14 +149,15 @@ class Flow:
     voice: str
     zone: ZoneInfo
     instructions: str
+    slot_steps: Mapping[str, Step] = field(init=False, repr=False, compare=False)
+    """The first step that asks for each slot."""
 
-    def slot_steps(self) -> Mapping[str, Step]:
-        """The first step that asks for each slot."""
+    def __post_init__(self) -> None:
         found: dict[str, Step] = {}
         for step in self.steps.values():
             if step.slot:
                 found.setdefault(step.slot, step)
-        return found
+        object.__setattr__(self, "slot_steps", found)
 
     def heard_in(self, step: Step) -> tuple[Intent, ...]:
         """Intents a caller may utter in this step."""
@@ -345,7 +346,7 @@ def _faults_between(flow: Flow) -> Iterator[str]:
             yield f"{place}.next: there is no step {target!r}"
         for name in sorted(set(step.listens) - set(flow.intents)):
             yield f"{place}.listens: there is no intent {name!r}"
-        for name in sorted(set(step.clears) - set(flow.slot_steps())):
+        for name in sorted(set(step.clears) - set(flow.slot_steps)):
             yield f"{place}.clears: no step fills the slot {name!r}"
     for intent in flow.intents.values():
         if intent.next and intent.next not in flow.steps:
@@ -355,7 +356,7 @@ def _faults_between(flow: Flow) -> Iterator[str]:
 
 
 def _faults_of_sentences(flow: Flow) -> Iterator[str]:
-    known = {*flow.facts, *flow.slot_steps()}
+    known = {*flow.facts, *flow.slot_steps}
     for place, sentence in sentences_of(flow):
         try:
             fields = {

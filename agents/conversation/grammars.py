@@ -64,7 +64,7 @@ def _moments(flow: Flow, step: Step) -> Iterator[Part]:
     Each alternative is expanded by the recogniser wherever it is named, so days and times are named
     once: a grammar that says them three times takes seconds to compile.
     """
-    kinds = {each.expect.kind for each in flow.slot_steps().values()}
+    kinds = {each.expect.kind for each in flow.slot_steps.values()}
     asked = step.expect.kind
     open_question = asked in ("intents", "yes_no")
     day = "date" in kinds and (open_question or asked in ("date", "time", "name"))

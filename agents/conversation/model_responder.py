@@ -115,7 +115,7 @@ def tools_of(flow: Flow, situation: Situation) -> list[ToolSpec]:
     """What the step allows. The governor checks each use again."""
     step = flow.steps.get(situation.step)
     steps = sorted(reachable(flow, step, situation.slots))
-    slots = sorted(flow.slot_steps())
+    slots = sorted(flow.slot_steps)
     tools = [ToolSpec("request_person", "Ask for a human colleague.")]
     if steps:
         tools.append(ToolSpec("go_to", "Go on to another step.", _object(step=steps)))
@@ -123,7 +123,7 @@ def tools_of(flow: Flow, situation: Situation) -> list[ToolSpec]:
         fill = _object(slot=slots)
         fill["properties"]["value"] = {"type": "string"}
         tools.append(ToolSpec("fill", "Note a value; dates as 2026-01-31, times as 15:30.", fill))
-    if "end" in endings_of(flow, step, situation.slots):
+    if "end" in endings_of(flow, step, reachable(flow, step, situation.slots)):
         tools.append(ToolSpec("end_call", "Hang up, after a goodbye."))
     return tools
 

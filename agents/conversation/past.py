@@ -33,7 +33,7 @@ def without_past(
 
 
 def _asking(flow: Flow, kind: Kind) -> Step | None:
-    return next((step for step in flow.slot_steps().values() if step.expect.kind == kind), None)
+    return next((step for step in flow.slot_steps.values() if step.expect.kind == kind), None)
 
 
 def _refusing(found: Understanding, refused: Refused) -> Understanding:

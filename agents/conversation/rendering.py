@@ -16,15 +16,18 @@ class Renderer:
         self._flow = flow
         self._slots = slots
         self._today = today
+        self._values: dict[str, str] | None = None
 
     def text(self, sentence: str, **more: str) -> str:
-        values = {name: self.slot(name) for name in self._flow.slot_steps()}
-        return " ".join(sentence.format_map({**values, **self._flow.facts, **more}).split())
+        if self._values is None:
+            self._values = {name: self.slot(name) for name in self._flow.slot_steps}
+            self._values |= self._flow.facts
+        return " ".join(sentence.format_map({**self._values, **more}).split())
 
     def slot(self, name: str) -> str:
         """The slot's value for the ear; empty if it is not known."""
         value = self._slots.get(name, "")
-        step = self._flow.slot_steps().get(name)
+        step = self._flow.slot_steps.get(name)
         if step is None or not value:
             return value
         if step.expect.kind == "one_of":

@@ -153,7 +153,7 @@ class _Answer:
 
     def _reason(self, refused: Refused) -> str:
         sentences = getattr(self._flow.wording, _REASONS[refused.why])
-        expect = self._flow.slot_steps()[refused.slot].expect
+        expect = self._flow.slot_steps[refused.slot].expect
         heard = spoken_refusal(refused.why.value, refused.value, expect, self._today)
         return self._renderer().text(self._pick(sentences), heard=heard)
 

@@ -13,23 +13,47 @@ from agents.conversation.wording import FILLED, Wording
 from agents.governance.policy import Policy
 
 
-def policy_of(
-    flow: Flow, step: str, slots: Mapping[str, str], today: date, heard: Iterable[str] = ()
-) -> Policy:
-    """What an answer may do in this step. `slots`: as they will be; `heard`: the caller's own words."""
-    renderer = Renderer(flow, slots, today)
-    spoken = [renderer.slot(name) for name in slots]
-    spoken += [spoken_limits(asking.expect) for asking in flow.slot_steps().values()]
-    return Policy(
-        steps=reachable(flow, flow.steps.get(step), slots),
-        slots=frozenset(flow.slot_steps()),
-        endings=endings_of(flow, flow.steps.get(step), slots),
-        never_say=flow.never_say,
-        must_say=flow.must_say,
-        own=frozenset(own_sentences(flow, renderer)),
-        known=(*flow.facts.values(), *slots.values(), *spoken, *heard),
-        secrets=(flow.instructions,) if flow.instructions else (),
-    )
+class Rules:
+    """The rules of one flow: what does not change in a call is worked out once, for all its calls."""
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+        self._slots = frozenset(flow.slot_steps)
+        self._limits = tuple(spoken_limits(step.expect) for step in flow.slot_steps.values())
+        named = [f"{{{name}}}" for name in flow.slot_steps]
+        sentences = [sentence for _, sentence in sentences_of(flow)]
+        self._varying = [each for each in sentences if any(name in each for name in named)]
+        renderer = Renderer(flow, {}, date.min)
+        self.unchanging = frozenset(
+            renderer.text(each) for each in sentences if each not in self._varying
+        )
+        """Sentences of the flow that sound the same in every call."""
+        self._fixed = self.unchanging.union(
+            *(
+                getattr(flow.wording, each.name)
+                for each in fields(Wording)
+                if each.name not in FILLED
+            )
+        )
+
+    def policy(
+        self, step: str, slots: Mapping[str, str], today: date, heard: Iterable[str] = ()
+    ) -> Policy:
+        """What an answer may do in this step. `slots`: as they will be; `heard`: the caller's own words."""
+        flow = self._flow
+        renderer = Renderer(flow, slots, today)
+        steps = reachable(flow, flow.steps.get(step), slots)
+        spoken = (renderer.slot(name) for name in slots)
+        return Policy(
+            steps=steps,
+            slots=self._slots,
+            endings=endings_of(flow, flow.steps.get(step), steps),
+            never_say=flow.never_say,
+            must_say=flow.must_say,
+            own=self._fixed.union(renderer.text(each) for each in self._varying),
+            known=(*flow.facts.values(), *slots.values(), *spoken, *self._limits, *heard),
+            secrets=(flow.instructions,) if flow.instructions else (),
+        )
 
 
 def reachable(flow: Flow, step: Step | None, slots: Mapping[str, str]) -> frozenset[str]:
@@ -54,17 +78,8 @@ def _onwards(flow: Flow, names: set[str], slots: Mapping[str, str]) -> frozenset
     return frozenset(found)
 
 
-def endings_of(flow: Flow, step: Step | None, slots: Mapping[str, str]) -> frozenset[str]:
+def endings_of(flow: Flow, step: Step | None, reached: frozenset[str]) -> frozenset[str]:
     """A person may be asked for at any time; the call may end where the flow can end it from here."""
-    targets = {flow.steps[name].ending for name in reachable(flow, step, slots)}
+    targets = {flow.steps[name].ending for name in reached}
     intents = {intent.ending for intent in flow.heard_in(step)} if step is not None else set()
     return frozenset({"person", *({"end"} & (targets | intents))})
-
-
-def own_sentences(flow: Flow, renderer: Renderer) -> Iterable[str]:
-    """Everything the flow and its wording can say by themselves at this moment."""
-    for _, sentence in sentences_of(flow):
-        yield renderer.text(sentence)
-    for each in fields(Wording):
-        if each.name not in FILLED:
-            yield from getattr(flow.wording, each.name)

@@ -200,7 +200,7 @@ def _values(
     """Values of other slots in the same breath, "tomorrow at three for Ann", and those that do not fit."""
     values: dict[str, str] = {}
     refused: list[Refused] = []
-    for slot, asking in flow.slot_steps().items():
+    for slot, asking in flow.slot_steps.items():
         if asking.name == step.name or asking.expect.kind in ("free", "yes_no"):
             continue
         refusal = None

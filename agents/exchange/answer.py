@@ -9,8 +9,7 @@ from typing import Any
 
 from agents.brain import Proposal
 from agents.conversation.context import Cause
-from agents.conversation.flow import Flow
-from agents.conversation.rules import policy_of
+from agents.exchange.published import PublishedAgent
 from agents.governance.policy import (
     Effects,
     Policy,
@@ -55,13 +54,14 @@ class Answer:
 class Governor:
     """The flow's rules at work. Every sentence and every effect of a brain comes through `judge`."""
 
-    def __init__(self, flow: Flow) -> None:
-        self._flow = flow
+    def __init__(self, agent: PublishedAgent) -> None:
+        self._flow = agent.flow
+        self._rules = agent.rules
 
     def judge(self, answer: Answer, proposal: Proposal, talk: Conversation, today: date) -> Verdict:
         """What of the proposal is allowed at this position of the log."""
         proposed = _effects(proposal.effects)
-        known = self._flow.slot_steps()
+        known = self._flow.slot_steps
         answer.fills.update({k: v for k, v in proposed.fills.items() if v and k in known})
         slots = {**talk.slots, **answer.fills}
         policy = self._policy(talk, slots, today)
@@ -80,7 +80,7 @@ class Governor:
 
     def _policy(self, talk: Conversation, slots: Mapping[str, str], today: date) -> Policy:
         heard = [part.heard or "" for part in talk.said if part.role != "agent"]
-        return policy_of(self._flow, talk.step or "", slots, today, [*heard, talk.brief])
+        return self._rules.policy(talk.step or "", slots, today, [*heard, talk.brief])
 
     def _with_disclosures(
         self, answer: Answer, talk: Conversation, policy: Policy, said: str

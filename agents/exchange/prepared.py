@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from datetime import date
 from typing import Final
-
-from agents.conversation.flow import Flow, sentences_of
-from agents.conversation.rendering import Renderer
 
 PREPARED_BYTES: Final = 48 << 20
 
@@ -33,20 +29,3 @@ class PreparedLines:
         while self._held > self._limit:
             _, dropped = self._lines.popitem(last=False)
             self._held -= len(dropped)
-
-
-def unchanging(flow: Flow) -> frozenset[str]:
-    """Sentences of the flow that sound the same in every call."""
-    renderer = Renderer(flow, {}, date.min)
-    slots = [f"{{{name}}}" for name in flow.slot_steps()]
-    return frozenset(
-        renderer.text(sentence)
-        for _, sentence in sentences_of(flow)
-        if not any(slot in sentence for slot in slots)
-    )
-
-
-def emergency_lines(flow: Flow) -> tuple[str, ...]:
-    """Sentences that have to be there before they are needed."""
-    greeting = [Renderer(flow, {}, date.min).text(each) for each in flow.steps[flow.start].say]
-    return (*flow.wording.fallback, *flow.wording.filler, *greeting)

@@ -8,9 +8,9 @@ from typing import Final, Literal
 
 from agents.brain import Audio, Cancel, Prepare, Prepared, Proposal, Say, Think, ToWorker
 from agents.conversation.context import Cause, situation_of
-from agents.conversation.flow import Flow
 from agents.exchange.answer import Answer, Governor, Verdict
-from agents.exchange.prepared import PreparedLines, emergency_lines, unchanging
+from agents.exchange.prepared import PreparedLines
+from agents.exchange.published import PublishedAgent
 from agents.exchange.voice import Utterance, Voice
 from telephony.call.events import (
     CallEvent,
@@ -42,19 +42,19 @@ class Reply:
         self,
         call: CallAccess,
         media: AgentMedia,
-        flow: Flow,
+        agent: PublishedAgent,
         voice: Voice,
         lines: PreparedLines,
         send: Callable[[ToWorker], None],
     ) -> None:
         self._call = call
         self._media = media
-        self._flow = flow
+        self._agent = agent
+        self._flow = agent.flow
         self._voice = voice
         self._lines = lines
         self._send = send
-        self._governor = Governor(flow)
-        self._unchanging = unchanging(flow)
+        self._governor = Governor(agent)
         self._recorded: dict[str, bytes] = {}
         self._said_fallback_s: float | None = None
         self.attached = False
@@ -188,7 +188,7 @@ class Reply:
         answer = self.answer
         if answer is not None and audio.generation == answer.generation and audio.pcm:
             answer.audio_s = answer.audio_s or self._call.now_s()
-        if text in self._unchanging:
+        if text in self._agent.rules.unchanging:
             whole = self._recorded.pop(audio.utterance, b"") + audio.pcm
             if not audio.last:
                 self._recorded[audio.utterance] = whole
@@ -198,14 +198,14 @@ class Reply:
         self._stop_waiting_if_heard()
 
     def prepared(self, prepared: Prepared) -> None:
-        if prepared.pcm and prepared.text in emergency_lines(self._flow):
+        if prepared.pcm and prepared.text in self._agent.emergency_lines:
             self._lines.put(
                 self._flow.voice, self._media.voice_rate_hz, prepared.text, prepared.pcm
             )
 
     def prepare(self) -> None:
         """Asks for the audio of what must be there when it is needed."""
-        for text in emergency_lines(self._flow):
+        for text in self._agent.emergency_lines:
             if self._lines.get(self._flow.voice, self._media.voice_rate_hz, text) is None:
                 self._send(Prepare(self._call.state.id, text))
 

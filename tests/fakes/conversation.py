@@ -9,6 +9,7 @@ from typing import Any
 
 from agents.brain import FinalHeard, FinishTurn, PartialHeard
 from agents.exchange.prepared import PreparedLines
+from agents.exchange.published import PublishedAgent
 from agents.pipeline import AgentPipeline
 from telephony.call.commands import CallCommand
 from telephony.call.events import Recorded, UtteranceEnded
@@ -34,8 +35,9 @@ class Talk:
         self.brain = ScriptedBrain()
         self.media = FakeAgentMedia(self._playout)
         self.session = self.bench.session
+        agent = PublishedAgent.read(definition)
         self.pipeline = AgentPipeline(
-            self.session, self.media, definition, self.brain, lines or PreparedLines()
+            self.session, self.media, agent, self.brain, lines or PreparedLines()
         )
         self.session.join(self.pipeline)
         self._moved: list[PlayoutMoved] = []

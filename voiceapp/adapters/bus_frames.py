@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
+
+import orjson
 
 FRAME_BYTES: Final = 4 * 1024 * 1024
 """A longer frame is refused on both sides: nothing on the bus comes near it."""
@@ -16,8 +17,8 @@ class FrameError(Exception):
 
 
 def encode(message: Mapping[str, Any]) -> bytes:
-    """Raises: FrameError if the message is too long."""
-    body = json.dumps(message, separators=(",", ":")).encode()
+    """Raises: FrameError if the message is too long, TypeError for what is not JSON."""
+    body = orjson.dumps(message)
     if len(body) > FRAME_BYTES:
         raise FrameError(f"{len(body)} bytes")
     return len(body).to_bytes(LENGTH_BYTES, "big") + body
@@ -26,8 +27,8 @@ def encode(message: Mapping[str, Any]) -> bytes:
 def decode(body: bytes) -> dict[str, Any]:
     """The object in a frame's body. Raises: FrameError."""
     try:
-        message = json.loads(body)
-    except (ValueError, RecursionError) as error:
+        message = orjson.loads(body)
+    except ValueError as error:
         raise FrameError("not JSON") from error
     if not isinstance(message, dict):
         raise FrameError("not an object")
