@@ -17,6 +17,7 @@ from agents.conversation.words import (
     UNITS,
     digits,
     find,
+    phrase_tokens,
     tokens,
     without_fillers,
 )
@@ -250,7 +251,7 @@ def _option(expect: Expect, words: Sequence[str]) -> str:
     found = [
         (len(phrase), option.value)
         for option in expect.options
-        for phrase in map(tokens, option.phrases or (option.value,))
+        for phrase in map(phrase_tokens, option.phrases or (option.value,))
         if find(phrase, words) >= 0
     ]
     return max(found)[1] if found else ""
@@ -260,7 +261,7 @@ def _intent(intents: Sequence[Intent], words: Sequence[str]) -> Intent | None:
     """The intent with the longest phrase that was said."""
     best: tuple[int, Intent] | None = None
     for intent in intents:
-        for phrase in map(tokens, intent.phrases):
+        for phrase in map(phrase_tokens, intent.phrases):
             longer = best is None or len(phrase) > best[0]
             if longer and find(phrase, words) >= 0:
                 best = (len(phrase), intent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 UNITS: Final = {
@@ -17,6 +18,7 @@ TEENS: Final = {
 TENS: Final = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50}
 _REPEATS: Final = {"double": 2, "triple": 3}
 FILLERS: Final = frozenset({"um", "uh", "er", "erm", "hm", "mm", "like", "so", "well", "and", "or", "but", "then"})  # fmt: skip
+PHRASES_KEPT: Final = 5_000
 _TOKEN: Final = re.compile(r"\d+(?::\d+)?|[a-z]+(?:'[a-z]+)?")
 
 
@@ -33,11 +35,19 @@ def tokens(text: str) -> list[str]:
     return [token.replace("'", "") for token in _TOKEN.findall(plain)]
 
 
+@lru_cache(PHRASES_KEPT)
+def phrase_tokens(phrase: str) -> tuple[str, ...]:
+    """Tokens of a phrase of a definition, kept for the next call. Not for what callers say: that is not kept."""
+    return tuple(tokens(phrase))
+
+
 def find(phrase: Sequence[str], words: Sequence[str]) -> int:
     """Where the phrase begins in the words; -1 if it does not occur."""
+    if not phrase or phrase[0] not in words:
+        return -1
     count = len(phrase)
     for i in range(len(words) - count + 1):
-        if count and list(words[i : i + count]) == list(phrase):
+        if words[i] == phrase[0] and list(words[i : i + count]) == list(phrase):
             return i
     return -1
 
