@@ -11,7 +11,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from telephony.call.events import AgentRef, CallEvent, Role, Transport
-from telephony.call.ids import LegId, UserName
+from telephony.call.ids import LegId, TransferId, UserName
+from telephony.call.transfer_events import (
+    AfterTarget,
+    Initiator,
+    TransferMethod,
+    TransferMode,
+    TransferOutcome,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +43,21 @@ class StartCall(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddLeg(Command):
-    """Attaches a leg."""
+    """Attaches a leg. `replaces`: it takes the place of that one when it is up."""
 
     leg: LegId
     role: Role
     transport: Transport
     who: UserName | None = None
+    replaces: LegId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RingLeg(Command):
+    """The phone behind the leg rings; with `early_media` it can be heard already."""
+
+    leg: LegId
+    early_media: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +86,14 @@ class RemoveLeg(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldCall(Command):
-    """The caller holds."""
+    """The phone behind the leg holds."""
 
     leg: LegId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResumeCall(Command):
-    """The caller is back."""
+    """It is back."""
 
     leg: LegId
 
@@ -87,7 +103,7 @@ class EndCall(Command):
     """Ends the call, from any phase; repeating it is harmless."""
 
     cause: str
-    by: Literal["caller", "agent", "supervisor", "system"]
+    by: Literal["caller", "agent", "supervisor", "system", "target"]
     who: UserName | None = None
 
 
@@ -125,6 +141,68 @@ class HandBack(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestTransfer(Command):
+    """The caller shall speak with somebody else; fields as in `TransferRequested`. Destinations are judged at the door.
+
+    `leg`: the target that asks (`by` "target"). `then` None: back to the agent where there is one, else the end.
+    """
+
+    transfer: TransferId
+    mode: TransferMode
+    method: TransferMethod
+    by: Initiator
+    destination: str
+    name: str = ""
+    who: UserName | None = None
+    then: AfterTarget | None = None
+    brief: str = ""
+    agent_stays: bool = True
+    leg: LegId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgressTransfer(Command):
+    """The caller's trunk says that the target rings (`refer`)."""
+
+    transfer: TransferId
+    status: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompleteTransfer(Command):
+    """The talk with the target is over: caller and target shall speak. `release`: on their own trunk, without us."""
+
+    who: UserName | None = None
+    release: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelTransfer(Command):
+    """The caller comes back to whoever had the floor. Repeating it is harmless."""
+
+    who: UserName | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndTransfer(Command):
+    """What became of the dialling, or of the REFER; nothing if that transfer is over already."""
+
+    transfer: TransferId
+    outcome: TransferOutcome
+    status: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FallBack(Command):
+    """The REFER came to nothing: the target is dialled as a leg of this call, as transfer `next`."""
+
+    transfer: TransferId
+    next: TransferId
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FailAgent(Command):
     """The brain failed; what was being said is over."""
 
@@ -145,6 +223,7 @@ class Report(Command):
 CallCommand = (
     StartCall
     | AddLeg
+    | RingLeg
     | ConnectLeg
     | LoseLeg
     | RemoveLeg
@@ -155,6 +234,12 @@ CallCommand = (
     | StopListening
     | TakeFloor
     | HandBack
+    | RequestTransfer
+    | ProgressTransfer
+    | CompleteTransfer
+    | CancelTransfer
+    | EndTransfer
+    | FallBack
     | FailAgent
     | Report
 )

@@ -3,32 +3,73 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from telephony.call.commands import EndCall, RemoveLeg
+from telephony.call.commands import EndCall, EndTransfer, RemoveLeg
+from telephony.call.edges import routes
 from telephony.call.events import (
+    AgentAttached,
     BargedIn,
     CallEnded,
     CallEvent,
     CallHeld,
     CallStarted,
+    DigitReceived,
     FloorTaken,
     LegAdded,
     LegConnected,
     LegLost,
     LegRemoved,
+    MediaTroubled,
+    Misunderstood,
+    QualityMeasured,
     Recorded,
+    SegmentHeard,
+    SlotFilled,
+    StepEntered,
+    TurnTimed,
+    UtteranceEnded,
+    UtteranceStarted,
 )
-from telephony.call.ids import AGENT, CALLER, LegId
+from telephony.call.ids import CALLER, LegId
 from telephony.call.ports import Route
 from telephony.call.state import CallState, LegPhase, Phase
+from telephony.call.transfer_events import (
+    FloorGiven,
+    LegReplaced,
+    LegRinging,
+    TransferEnded,
+    TransferProgressed,
+    TransferRequested,
+)
+
+_ONLY_FACTS: Final = (
+    AgentAttached,
+    DigitReceived,
+    MediaTroubled,
+    Misunderstood,
+    QualityMeasured,
+    SegmentHeard,
+    SlotFilled,
+    StepEntered,
+    TurnTimed,
+    UtteranceEnded,
+    UtteranceStarted,
+)
+"""The most frequent facts: none of them changes who hears whom."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a call waits for what, in seconds. `call_s`: longest call, against runaway cost."""
+    """How long a call waits for what, in seconds. `call_s`: longest call, against runaway cost.
+
+    `transfer_s`: for a target to answer, however often it is tried; `queue_s`: for one of the persons of a queue.
+    """
 
     call_s: float = 1800.0
-    answer_s: float = 60.0
+    answer_s: float = 90.0
+    transfer_s: float = 120.0
+    queue_s: float = 900.0
     connect_s: float = 30.0
     resume_s: float = 30.0
 
@@ -38,6 +79,21 @@ class AnswerLeg:
     """The caller is to be accepted."""
 
     leg: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class RingCaller:
+    """Somebody is rung for the caller, who is not answered yet."""
+
+    early_media: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MoveLeg:
+    """The transport and the audio of `leg` go on as those of `to`, whose own are closed."""
+
+    leg: LegId
+    to: LegId
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +118,7 @@ class SetTimer:
 
     name: str
     seconds: float
-    command: EndCall | RemoveLeg
+    command: EndCall | RemoveLeg | EndTransfer
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +128,8 @@ class CancelTimer:
     name: str
 
 
-Effect = AnswerLeg | CloseLeg | SetRoutes | SetTimer | CancelTimer
+LegEffect = AnswerLeg | RingCaller | MoveLeg | CloseLeg | SetRoutes
+Effect = LegEffect | SetTimer | CancelTimer
 
 
 def effects(
@@ -80,78 +137,88 @@ def effects(
 ) -> tuple[Effect, ...]:
     """Effects of one record, in the order in which they are to be done: silence first."""
     return (
+        *_moves(record.event),
         *_audio(before, record.event, after),
-        *_legs(before, record.event),
-        *_timers(record.event, limits),
+        *_legs(before, record.event, after),
+        *_timers(before, record.event, limits),
     )
 
 
-def routes(state: CallState) -> tuple[Route, ...]:
-    """Who hears whom. Silence on hold, while the caller is away, and after the end."""
-    if state.phase is not Phase.ACTIVE:
-        return ()
-    speakers = [speaker for speaker in _speakers(state) if speaker is not None]
-    heard_by_caller = [Route(speaker, CALLER) for speaker in speakers]
-    listeners = [leg.id for leg in state.legs.values() if leg.listening and _carries(state, leg.id)]
-    overheard = [
-        Route(source, listener)
-        for listener in listeners
-        for source in (CALLER, *speakers)
-        if source != listener
-    ]
-    return (*heard_by_caller, *overheard)
-
-
-def _speakers(state: CallState) -> tuple[LegId | None, ...]:
-    floor = state.floor
-    if floor is None or floor == AGENT or _carries(state, floor):
-        return (floor,)
-    return ()
-
-
-def _carries(state: CallState, leg_id: LegId) -> bool:
-    leg = state.legs.get(leg_id)
-    return leg is not None and leg.phase is LegPhase.CONNECTED
+def _moves(event: CallEvent) -> tuple[Effect, ...]:
+    return (MoveLeg(event.by, event.leg),) if isinstance(event, LegReplaced) else ()
 
 
 def _silences_agent(event: CallEvent) -> bool:
     if isinstance(event, LegLost):
         return event.leg == CALLER
     # A failed agent is not cut off: what it has in line, and the line that bridges, is what the caller hears.
-    return isinstance(event, FloorTaken | BargedIn | CallHeld | CallEnded)
+    if isinstance(event, CallHeld):
+        return event.leg == CALLER
+    return isinstance(event, FloorTaken | BargedIn | CallEnded | FloorGiven | TransferRequested)
 
 
 def _audio(before: CallState, event: CallEvent, after: CallState) -> tuple[Effect, ...]:
+    if isinstance(event, _ONLY_FACTS):
+        return ()
     edges = routes(after)
     flush = _silences_agent(event)
     return (SetRoutes(edges, flush),) if flush or edges != routes(before) else ()
 
 
-def _legs(before: CallState, event: CallEvent) -> tuple[Effect, ...]:
-    if isinstance(event, LegAdded) and event.leg == CALLER and before.direction == "inbound":
-        return (AnswerLeg(CALLER),)
-    if isinstance(event, LegRemoved):
-        return (CloseLeg(event.leg, event.reason),)
-    if isinstance(event, CallEnded):
-        left = [leg.id for leg in before.legs.values() if leg.phase is not LegPhase.REMOVED]
-        return tuple(CloseLeg(leg, event.cause) for leg in left)
-    return ()
+def _legs(before: CallState, event: CallEvent, after: CallState) -> tuple[Effect, ...]:
+    match event:
+        case LegAdded(leg="caller"):
+            wanted = before.direction == "inbound" and before.agent is not None
+            return (AnswerLeg(CALLER),) if wanted else ()
+        case FloorGiven() | FloorTaken() if _waits_for_answer(before):
+            return (AnswerLeg(CALLER),)
+        case LegRinging(leg=leg, early_media=early) if leg != CALLER and _waits_for_answer(before):
+            return (RingCaller(early),)
+        case LegRemoved(leg=leg, reason=reason):
+            return (CloseLeg(leg, reason),)
+        case CallEnded(cause=cause):
+            left = [leg.id for leg in before.legs.values() if leg.phase is not LegPhase.REMOVED]
+            return tuple(CloseLeg(leg, cause) for leg in left)
+        case _:
+            return ()
 
 
-def _timers(event: CallEvent, limits: Limits) -> tuple[Effect, ...]:
+def _waits_for_answer(state: CallState) -> bool:
+    return state.phase is Phase.RINGING and state.direction == "inbound"
+
+
+def _timers(before: CallState, event: CallEvent, limits: Limits) -> tuple[Effect, ...]:
     match event:
         case CallStarted():
             too_long = EndCall(cause="too_long", by="system")
             return (SetTimer("call", limits.call_s, too_long),)
-        case LegAdded(leg=leg):
-            seconds = limits.answer_s if leg == CALLER else limits.connect_s
-            return (SetTimer(f"leg:{leg}", seconds, _give_up(leg, "not_connected")),)
+        case LegAdded():
+            return (_connect_timer(before, event, limits),)
         case LegLost(leg=leg):
-            return (SetTimer(f"leg:{leg}", limits.resume_s, _give_up(leg, "lost")),)
+            transferring = leg == CALLER and before.transfer is not None
+            seconds = limits.transfer_s if transferring else limits.resume_s
+            return (SetTimer(f"leg:{leg}", seconds, _give_up(leg, "lost")),)
         case LegConnected(leg=leg) | LegRemoved(leg=leg):
             return (CancelTimer(f"leg:{leg}"),)
+        case LegReplaced(leg=leg, by=by):
+            return (CancelTimer(f"leg:{leg}"), CancelTimer(f"leg:{by}"))
+        case TransferRequested(transfer=transfer, by=by):
+            seconds = limits.queue_s if by == "system" else limits.transfer_s
+            over = EndTransfer(transfer=transfer, outcome="timeout", reason="timeout")
+            return (SetTimer("transfer", seconds, over),)
+        case TransferProgressed(stage="consulting") | TransferEnded():
+            return (CancelTimer("transfer"),)
         case _:
             return ()
+
+
+def _connect_timer(before: CallState, event: LegAdded, limits: Limits) -> SetTimer:
+    if event.leg == CALLER:
+        waits = before.agent is None and before.direction == "inbound"
+        seconds = limits.queue_s if waits else limits.answer_s
+    else:
+        seconds = limits.transfer_s if event.role == "target" else limits.connect_s
+    return SetTimer(f"leg:{event.leg}", seconds, _give_up(event.leg, "not_connected"))
 
 
 def _give_up(leg: LegId, reason: str) -> EndCall | RemoveLeg:

@@ -3,7 +3,8 @@
 ```
 CallError                       sip  retry  what the person reads
 ├── IllegalTransitionError      480  no     That is not possible at this point of the call.
-│   └── FloorHeldError          480  no     <name> has the call.
+│   ├── FloorHeldError          480  no     <name> has the call.
+│   └── TransferRunningError    480  no     A transfer is under way; cancel it first.
 ├── CallGoneError               481  no     This call has ended.
 ├── NoCapacityError             503  later  All lines are busy; please try again in a minute.
 ├── LogFullError                503  later  The call cannot be recorded right now; please try again in a minute.
@@ -56,6 +57,13 @@ class FloorHeldError(IllegalTransitionError):
         super().__init__("another supervisor has the floor")
         self.by = by
         self.user_message = f"{by} has the call."
+
+
+class TransferRunningError(IllegalTransitionError):
+    """One transfer at a time."""
+
+    metric = "transfer_running"
+    user_message = "A transfer is under way; cancel it first."
 
 
 class CallGoneError(CallError):

@@ -9,11 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-from telephony.call.ids import CallId, LegId, TurnId, UserName, UtteranceId
-
-PII: Final[Mapping[str, bool]] = {"pii": True}
+from telephony.call.ids import CALLER, CallId, LegId, TurnId, UserName, UtteranceId
+from telephony.call.marks import LATER, PII
+from telephony.call.transfer_events import (
+    FloorGiven,
+    LegReplaced,
+    LegRinging,
+    TransferEnded,
+    TransferProgressed,
+    TransferRequested,
+    TrunkMeasured,
+)
 
 Role = Literal["caller", "agent", "supervisor", "target"]
 Transport = Literal["sip", "webrtc", "loopback"]
@@ -41,12 +49,13 @@ class CallStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegAdded:
-    """A leg was attached; it does not carry audio yet."""
+    """A leg was attached; it does not carry audio yet. `replaces`: whose place it takes once it does."""
 
     leg: LegId
     role: Role
     transport: Transport
     who: UserName | None = None
+    replaces: LegId | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +85,7 @@ class LegRemoved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallHeld:
-    """The caller put us on hold (RFC 3264 8.4)."""
+    """The caller put us on hold (RFC 3264 8.4), or another leg its side of the call."""
 
     leg: LegId
 
@@ -93,7 +102,7 @@ class CallEnded:
     """The call is over; nothing but administrative facts may follow."""
 
     cause: str
-    by: Literal["caller", "agent", "supervisor", "system"]
+    by: Literal["caller", "agent", "supervisor", "system", "target"]
     who: UserName | None = None
 
 
@@ -174,13 +183,17 @@ class SegmentHeard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UtteranceStarted:
-    """The governor let a sentence pass and its first frame was queued for playout."""
+    """The governor let a sentence pass and its first frame was queued for playout.
+
+    `heard_by`: the caller, or the target of a transfer whom the agent speaks to first.
+    """
 
     utterance: UtteranceId
     turn: TurnId | None
     text: str = field(metadata=PII)
     step: str
     start_s: float
+    heard_by: LegId = field(default=CALLER, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,7 +319,7 @@ class QualityMeasured:
     jitter_ms: float
     rtt_ms: float | None
     mos: float
-    remote_loss_pct: float | None = None
+    remote_loss_pct: float | None = field(default=None, metadata=LATER)
 
 
 CallEvent = (
@@ -339,6 +352,13 @@ CallEvent = (
     | DigitReceived
     | MediaTroubled
     | QualityMeasured
+    | LegRinging
+    | LegReplaced
+    | FloorGiven
+    | TransferRequested
+    | TransferProgressed
+    | TransferEnded
+    | TrunkMeasured
 )
 
 

@@ -36,8 +36,16 @@ from telephony.call.events import (
     UtteranceStarted,
 )
 from telephony.call.ids import AGENT, CALLER, LegId, TurnId
-from telephony.call.state import CallState, Leg, LegPhase, Phase, Said, Trouble
-from telephony.call.transitions import LEG_PHASES, PHASES
+from telephony.call.state import CallState, Leg, LegPhase, Phase, Said, Transfer, Trouble
+from telephony.call.transfer_events import (
+    FloorGiven,
+    LegReplaced,
+    LegRinging,
+    TransferEnded,
+    TransferProgressed,
+    TransferRequested,
+)
+from telephony.call.transitions import LEG_PHASES, PHASES, TRANSFER_STAGES
 
 TROUBLES_KEPT: Final = 8
 
@@ -113,7 +121,35 @@ def _call_started(state: CallState, event: CallStarted, at_us: int) -> CallState
 
 
 def _leg_added(state: CallState, event: LegAdded, at_us: int) -> CallState:
-    return _with_leg(state, Leg(event.leg, event.role, event.transport, who=event.who))
+    leg = Leg(event.leg, event.role, event.transport, who=event.who, replaces=event.replaces)
+    after, transfer = _with_leg(state, leg), state.transfer
+    if transfer is None or event.role != "target":
+        return after
+    if event.replaces is not None and transfer.by != "caller":
+        return after
+    return replace(after, transfer=replace(transfer, targets=(*transfer.targets, event.leg)))
+
+
+def _leg_ringing(state: CallState, event: LegRinging, at_us: int) -> CallState:
+    leg = _leg(state, event.leg)
+    return _with_leg(state, replace(leg, phase=_moved(leg, event), early=event.early_media))
+
+
+def _leg_replaced(state: CallState, event: LegReplaced, at_us: int) -> CallState:
+    leg, by = _leg(state, event.leg), _leg(state, event.by)
+    successor = replace(
+        leg,
+        phase=_moved(leg, event),
+        transport=by.transport,
+        codec=by.codec,
+        who=by.who or leg.who,
+        held=False,
+    )
+    gone = replace(by, phase=LegPhase.REMOVED, replaces=None)
+    after = replace(state, legs={**state.legs, leg.id: successor, by.id: gone})
+    if event.leg != CALLER:
+        return after
+    return replace(after, phase=_next_phase(state, event), transport=by.transport)
 
 
 def _leg_connected(state: CallState, event: LegConnected, at_us: int) -> CallState:
@@ -150,6 +186,9 @@ def _leg_removed(state: CallState, event: LegRemoved, at_us: int) -> CallState:
 
 
 def _phase_changed(state: CallState, event: CallHeld | CallResumed, at_us: int) -> CallState:
+    if event.leg != CALLER:
+        held = isinstance(event, CallHeld)
+        return _with_leg(state, replace(_leg(state, event.leg), held=held))
     return replace(state, phase=_next_phase(state, event))
 
 
@@ -164,6 +203,7 @@ def _call_ended(state: CallState, event: CallEnded, at_us: int) -> CallState:
         legs=legs,
         floor=None,
         controller=None,
+        transfer=None,
         ended_us=at_us,
         end_cause=event.cause,
     )
@@ -187,6 +227,52 @@ def _floor_taken(state: CallState, event: FloorTaken, at_us: int) -> CallState:
 def _floor_returned(state: CallState, event: FloorReturned, at_us: int) -> CallState:
     floor = AGENT if state.agent is not None else None
     return replace(_converse(state, brief=event.brief), floor=floor, controller=None)
+
+
+def _floor_given(state: CallState, event: FloorGiven, at_us: int) -> CallState:
+    after = _converse(state, brief="", person_requested=None)
+    return replace(after, floor=event.leg, controller=event.who)
+
+
+def _transfer_requested(state: CallState, event: TransferRequested, at_us: int) -> CallState:
+    transfer = Transfer(
+        id=event.transfer,
+        mode=event.mode,
+        method=event.method,
+        by=event.by,
+        who=event.who,
+        destination=event.destination,
+        name=event.name,
+        then=event.then,
+        brief=event.brief,
+        agent_stays=event.agent_stays,
+        stage="referring" if event.method == "refer" else "dialling",
+    )
+    return replace(state, transfer=transfer)
+
+
+def _running(state: CallState, event: TransferProgressed | TransferEnded) -> Transfer:
+    if state.transfer is None or state.transfer.id != event.transfer:
+        raise BrokenLogError("an event of a transfer that is not under way")
+    return state.transfer
+
+
+def _transfer_progressed(state: CallState, event: TransferProgressed, at_us: int) -> CallState:
+    transfer = _running(state, event)
+    if event.stage not in TRANSFER_STAGES[transfer.stage]:
+        raise BrokenLogError(f"{event.stage} cannot follow {transfer.stage}")
+    target = transfer.target
+    if event.stage == "consulting":
+        target = next((leg for leg in transfer.targets if state.legs[leg].carries), None)
+    moved = replace(transfer, stage=event.stage, target=target)
+    return replace(state, transfer=moved)
+
+
+def _transfer_ended(state: CallState, event: TransferEnded, at_us: int) -> CallState:
+    ended = replace(
+        _running(state, event), outcome=event.outcome, status=event.status, reason=event.reason
+    )
+    return replace(state, transfer=None, transferred=ended)
 
 
 # ---------------------------------------------------------------------------------------------------- the conversation
@@ -227,6 +313,7 @@ def _utterance_started(state: CallState, event: UtteranceStarted, at_us: int) ->
         end_s=None,
         turn=event.turn,
         utterance=event.utterance,
+        heard_by=event.heard_by,
     )
     return _converse(state, said=(*state.conversation.said, said))
 
@@ -272,6 +359,8 @@ _FOLDS: Final[Mapping[type[CallEvent], Callable[[CallState, Any, int], CallState
     LegConnected: _leg_connected,
     LegLost: _leg_lost,
     LegRemoved: _leg_removed,
+    LegRinging: _leg_ringing,
+    LegReplaced: _leg_replaced,
     MediaTroubled: _media_troubled,
     CallHeld: _phase_changed,
     CallResumed: _phase_changed,
@@ -280,6 +369,10 @@ _FOLDS: Final[Mapping[type[CallEvent], Callable[[CallState, Any, int], CallState
     ListenStopped: _listen_changed,
     FloorTaken: _floor_taken,
     FloorReturned: _floor_returned,
+    FloorGiven: _floor_given,
+    TransferRequested: _transfer_requested,
+    TransferProgressed: _transfer_progressed,
+    TransferEnded: _transfer_ended,
     PersonRequested: _person_requested,
     AgentAttached: _agent_attached,
     AgentFailed: _agent_failed,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from telephony.call import transfer
 from telephony.call.commands import HandBack, StartListening, StopListening, TakeFloor
-from telephony.call.errors import FloorHeldError, IllegalTransitionError
+from telephony.call.errors import FloorHeldError, IllegalTransitionError, TransferRunningError
 from telephony.call.events import (
     CallEvent,
     FloorReturned,
     FloorTaken,
+    LegRemoved,
     ListenStarted,
     ListenStopped,
 )
 from telephony.call.ids import LegId, UserName
-from telephony.call.state import CallState, Leg, LegPhase
+from telephony.call.state import CallState, Leg, LegPhase, Phase
 
 Facts = tuple[CallEvent, ...]
 
@@ -32,10 +34,16 @@ def stop_listening(state: CallState, command: StopListening) -> Facts:
 
 
 def take_floor(state: CallState, command: TakeFloor) -> Facts:
-    """One supervisor at a time; from a colleague only with a reason, which is recorded. Raises: FloorHeldError."""
+    """One supervisor at a time; from a colleague only with a reason, which is recorded.
+
+    A transfer under way is over by it, and a person who was put through is let go. A call between people may be taken
+    while it rings. Raises: FloorHeldError.
+    """
     leg = _own_leg(state, command.leg, command.who)
     if leg.phase is not LegPhase.CONNECTED or not leg.listening:
         raise IllegalTransitionError("take over needs a connected leg that listens")
+    if state.phase is Phase.RINGING and (state.agent is not None or state.direction == "outbound"):
+        raise IllegalTransitionError("nobody has answered yet")
     if state.floor == leg.id:
         return ()
     holder = state.controller
@@ -43,7 +51,17 @@ def take_floor(state: CallState, command: TakeFloor) -> Facts:
     if colleague is not None and not command.force_reason:
         raise FloorHeldError(colleague)
     reason = command.force_reason if colleague is not None else ""
-    return (FloorTaken(leg=leg.id, who=command.who, taken_from=colleague, force_reason=reason),)
+    taken = FloorTaken(leg=leg.id, who=command.who, taken_from=colleague, force_reason=reason)
+    return (taken, *_let_go(state))
+
+
+def _let_go(state: CallState) -> Facts:
+    if state.transfer is not None:
+        return transfer.given_up(state, "cancelled", "taken_over", kept=True)
+    before = state.legs.get(state.floor) if state.floor is not None else None
+    if before is not None and before.role == "target":
+        return (LegRemoved(leg=before.id, reason="taken_over"),)
+    return ()
 
 
 def hand_back(state: CallState, command: HandBack) -> Facts:
@@ -52,6 +70,8 @@ def hand_back(state: CallState, command: HandBack) -> Facts:
         raise IllegalTransitionError("no supervisor has the floor")
     if state.controller != command.who:
         raise FloorHeldError(state.controller)
+    if state.transfer is not None:
+        raise TransferRunningError("a transfer is under way")
     return (FloorReturned(who=command.who, reason="handed_back", brief=command.brief),)
 
 
@@ -59,6 +79,8 @@ def floor_given_up(state: CallState, leg: LegId, reason: str) -> Facts:
     """The floor goes back to the agent by itself when the leg that holds it goes away."""
     if state.floor != leg:
         return ()
+    if through := transfer.consultant_left(state):
+        return through
     return (FloorReturned(who=state.controller, reason=reason),)
 
 

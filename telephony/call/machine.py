@@ -1,25 +1,34 @@
 """What a command makes happen: `decide(state, command) -> events`. Pure; a refusal is a typed `CallError`.
 
 An empty answer means that what was asked for is so already: commands may be repeated. `evolve` is the other half of
-the machine; the tables are in `transitions`, the rules of the floor in `handover`, those of facts in `reports`.
+the machine; the tables are in `transitions`, the rules of the floor in `handover`, those of transfers in `transfer`,
+those of facts in `reports`.
 """
 
 from __future__ import annotations
 
 from typing import assert_never
 
+from telephony.call import transfer
 from telephony.call.commands import (
     AddLeg,
     CallCommand,
+    CancelTransfer,
+    CompleteTransfer,
     ConnectLeg,
     EndCall,
+    EndTransfer,
     FailAgent,
+    FallBack,
     HandBack,
     HoldCall,
     LoseLeg,
+    ProgressTransfer,
     RemoveLeg,
     Report,
+    RequestTransfer,
     ResumeCall,
+    RingLeg,
     StartCall,
     StartListening,
     StopListening,
@@ -50,6 +59,9 @@ from telephony.call.handover import (
 from telephony.call.ids import CALLER, LegId
 from telephony.call.reports import REPORTABLE, admit
 from telephony.call.state import CallState, Leg, LegPhase, Phase
+from telephony.call.transfer_events import (
+    LegRinging,
+)
 from telephony.call.transitions import ADMITTED
 
 __all__ = ["REPORTABLE", "decide", "evolve", "replay"]
@@ -66,14 +78,14 @@ def decide(state: CallState, command: CallCommand) -> Facts:
     match command:
         case StartCall() | EndCall() | HoldCall() | ResumeCall() | FailAgent():
             return _decide_call(state, command)
-        case AddLeg() | ConnectLeg() | LoseLeg() | RemoveLeg():
+        case AddLeg() | RingLeg() | ConnectLeg() | LoseLeg() | RemoveLeg():
             return _decide_leg(state, command)
         case StartListening() | StopListening() | TakeFloor() | HandBack():
             return _decide_floor(state, command)
         case Report():
             return _reported(state, command)
         case _:
-            assert_never(command)
+            return _decide_transfer(state, command)
 
 
 def _decide_call(
@@ -85,28 +97,63 @@ def _decide_call(
         case EndCall():
             if state.phase is Phase.ENDED:
                 return ()
-            return (CallEnded(cause=command.cause, by=command.by, who=command.who),)
+            ended = CallEnded(cause=command.cause, by=command.by, who=command.who)
+            return (*transfer.ending(state), ended)
         case HoldCall():
-            _require_caller(command.leg)
-            return () if state.phase is Phase.HELD else (CallHeld(leg=CALLER),)
+            return (CallHeld(leg=command.leg),) if not _holds(state, command.leg) else ()
         case ResumeCall():
-            _require_caller(command.leg)
-            return () if state.phase is Phase.ACTIVE else (CallResumed(leg=CALLER),)
+            return (CallResumed(leg=command.leg),) if _holds(state, command.leg) else ()
         case FailAgent():
-            if state.agent is None:
-                raise IllegalTransitionError("the call has no agent")
-            failed_before = state.conversation.agent_failed is not None
-            return () if failed_before else (AgentFailed(reason=command.reason),)
+            return _fail_agent(state, command)
         case _:
             assert_never(command)
 
 
-def _decide_leg(state: CallState, command: AddLeg | ConnectLeg | LoseLeg | RemoveLeg) -> Facts:
+def _fail_agent(state: CallState, command: FailAgent) -> Facts:
+    if state.agent is None:
+        raise IllegalTransitionError("the call has no agent")
+    if state.conversation.agent_failed is not None:
+        return ()
+    through = transfer.consultant_left(state) if state.agent_consults is not None else ()
+    return (AgentFailed(reason=command.reason), *through)
+
+
+def _decide_transfer(
+    state: CallState,
+    command: RequestTransfer
+    | ProgressTransfer
+    | CompleteTransfer
+    | CancelTransfer
+    | EndTransfer
+    | FallBack,
+) -> Facts:
+    match command:
+        case RequestTransfer():
+            return transfer.request(state, command)
+        case ProgressTransfer():
+            return transfer.progress(state, command)
+        case CompleteTransfer():
+            return transfer.complete(state, command)
+        case CancelTransfer():
+            return transfer.cancel(state, command)
+        case EndTransfer():
+            return transfer.end(state, command)
+        case FallBack():
+            return transfer.fall_back(state, command)
+        case _:
+            assert_never(command)
+
+
+def _decide_leg(
+    state: CallState, command: AddLeg | RingLeg | ConnectLeg | LoseLeg | RemoveLeg
+) -> Facts:
     match command:
         case AddLeg():
             return _add_leg(state, command)
+        case RingLeg():
+            return _ring_leg(state, _present_leg(state, command.leg), command)
         case ConnectLeg():
-            return _connect_leg(_present_leg(state, command.leg), command)
+            return _connect_leg(state, _present_leg(state, command.leg), command)
         case LoseLeg():
             return _lose_leg(state, _present_leg(state, command.leg), command.reason)
         case RemoveLeg():
@@ -152,17 +199,33 @@ def _add_leg(state: CallState, command: AddLeg) -> Facts:
         raise IllegalTransitionError(f"a call has one {command.role}")
     if command.role == "supervisor" and command.who is None:
         raise IllegalTransitionError("a supervisor's leg without a name")
+    if command.replaces is not None:
+        replaced = _present_leg(state, command.replaces)
+        if replaced.role == "agent" or replaced.phase is LegPhase.ADDED:
+            raise IllegalTransitionError("only a leg that is up can be replaced")
     added = LegAdded(
-        leg=command.leg, role=command.role, transport=command.transport, who=command.who
+        leg=command.leg,
+        role=command.role,
+        transport=command.transport,
+        who=command.who,
+        replaces=command.replaces,
     )
     return (added,)
 
 
-def _connect_leg(leg: Leg, command: ConnectLeg) -> Facts:
+def _ring_leg(state: CallState, leg: Leg, command: RingLeg) -> Facts:
+    if leg.phase is not LegPhase.ADDED:
+        return ()
+    early = command.early_media or leg.early
+    return (LegRinging(leg=leg.id, early_media=early), *transfer.rung(state, leg))
+
+
+def _connect_leg(state: CallState, leg: Leg, command: ConnectLeg) -> Facts:
     if leg.phase is LegPhase.CONNECTED and leg.codec == command.codec:
         return ()
     resumed = leg.phase is LegPhase.LOST
-    return (LegConnected(leg=leg.id, codec=command.codec, resumed=resumed),)
+    connected = LegConnected(leg=leg.id, codec=command.codec, resumed=resumed)
+    return (connected, *transfer.connected(state, leg))
 
 
 def _lose_leg(state: CallState, leg: Leg, reason: str) -> Facts:
@@ -183,7 +246,11 @@ def _remove_leg(state: CallState, command: RemoveLeg) -> Facts:
 def _removal(state: CallState, leg: Leg, reason: str) -> Facts:
     removed = LegRemoved(leg=leg.id, reason=reason)
     if leg.id == CALLER:
-        return (removed, CallEnded(cause=reason, by="caller"))
+        if transfer.caller_waits_for_another(state):
+            return (LegLost(leg=CALLER, reason=reason),) if leg.carries else ()
+        return (*transfer.ending(state), removed, CallEnded(cause=reason, by="caller"))
+    if leg.role == "target":
+        return transfer.target_left(state, leg, reason)
     return (*floor_given_up(state, leg.id, "leg_removed"), *listening_over(leg), removed)
 
 
@@ -202,6 +269,11 @@ def _present_leg(state: CallState, leg_id: LegId) -> Leg:
     return leg
 
 
-def _require_caller(leg: LegId) -> None:
-    if leg != CALLER:
-        raise IllegalTransitionError("only the caller's leg holds and resumes")
+def _holds(state: CallState, leg_id: LegId) -> bool:
+    """Phones hold; browsers and agents do not."""
+    if leg_id == CALLER:
+        return state.phase is Phase.HELD
+    leg = _present_leg(state, leg_id)
+    if leg.role != "target" or not leg.carries:
+        raise IllegalTransitionError("this leg does not hold")
+    return leg.held

@@ -226,6 +226,12 @@ class LegControl(Protocol):
     def answer(self) -> None:
         """Accepts the caller (200 OK); no effect on legs that are answered by signalling of their own."""
 
+    def ring(self, *, early_media: bool) -> None:
+        """Tells a caller who is not answered yet that somebody is rung; `early_media`: and lets them hear it."""
+
+    def become(self, leg: LegId) -> None:
+        """The leg goes on under this name: it took the place of another."""
+
     def close(self, cause: str) -> None:
         """Ends the transport (BYE, closed peer connection). Idempotent."""
 
@@ -243,4 +249,7 @@ class CallAudio(Protocol):
     """The audio of one call: legs carry it out."""
 
     def route(self, routes: Sequence[Route], *, flush_agent: bool) -> None:
-        """Replaces all edges of the call in one sub-tick."""
+        """Replaces all edges of the call in one sub-tick. Sources may be `RINGBACK` and `COMFORT`."""
+
+    def rename(self, leg: LegId, to: LegId) -> None:
+        """The audio of `leg` is that of `to` from now on; what `to` had before is given back."""

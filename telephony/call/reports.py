@@ -26,14 +26,18 @@ from telephony.call.events import (
     UtteranceEnded,
     UtteranceStarted,
 )
+from telephony.call.ids import CALLER
 from telephony.call.state import CallState, LegPhase, Phase
+from telephony.call.transfer_events import (
+    TrunkMeasured,
+)
 from telephony.call.transitions import BEGUN, LIVE
 
 Check = Callable[[CallState, Any], str]
 """(state, event) -> why not, or an empty text."""
 
 
-def _leg_is_known(state: CallState, event: DigitReceived | QualityMeasured) -> str:
+def _leg_is_known(state: CallState, event: DigitReceived | QualityMeasured | TrunkMeasured) -> str:
     return "" if event.leg in state.legs else "unknown leg"
 
 
@@ -49,6 +53,13 @@ def _speaker_is_known(state: CallState, event: SegmentHeard) -> str:
 
 def _agent_has_floor(state: CallState, event: CallEvent) -> str:
     return "" if state.agent_has_floor else "the agent does not have the floor"
+
+
+def _agent_may_say(state: CallState, event: UtteranceStarted) -> str:
+    if event.heard_by == CALLER:
+        return _agent_has_floor(state, event)
+    heard = event.heard_by == state.agent_consults
+    return "" if heard else "the agent does not speak with this leg"
 
 
 def _has_agent(state: CallState, event: AgentAttached) -> str:
@@ -85,7 +96,7 @@ REPORTABLE: Final[Mapping[type[CallEvent], Admission]] = {
     AgentAttached: Admission(LIVE, (_has_agent,)),
     PersonRequested: Admission(LIVE),
     SegmentHeard: Admission(BEGUN, (_speaker_is_known,)),
-    UtteranceStarted: Admission(_ANSWERED_NOW, (_agent_has_floor, _is_new)),
+    UtteranceStarted: Admission(_ANSWERED_NOW, (_agent_may_say, _is_new)),
     UtteranceEnded: Admission(BEGUN, (_is_playing,)),
     BargedIn: Admission(BEGUN, (_was_said,)),
     StepEntered: Admission(LIVE, (_agent_has_floor,)),
@@ -98,6 +109,7 @@ REPORTABLE: Final[Mapping[type[CallEvent], Admission]] = {
     DigitReceived: Admission(LIVE, (_leg_is_there,)),
     MediaTroubled: Admission(LIVE, (_leg_is_there,)),
     QualityMeasured: Admission(BEGUN, (_leg_is_known,)),
+    TrunkMeasured: Admission(BEGUN, (_leg_is_known,)),
 }
 """Facts that may be reported. What is known of a call's last second may still follow its end."""
 

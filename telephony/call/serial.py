@@ -87,6 +87,7 @@ class _Schema:
     readers: Mapping[str, Reader]
     required: frozenset[str]
     private: bool
+    later: Mapping[str, Any]
 
 
 def _schema(kind: type[CallEvent]) -> _Schema:
@@ -101,6 +102,7 @@ def _schema(kind: type[CallEvent]) -> _Schema:
             if field.default is MISSING and field.default_factory is MISSING
         ),
         any(field.metadata.get("pii") for field in known),
+        {field.name: field.default for field in known if field.metadata.get("later")},
     )
 
 
@@ -113,8 +115,13 @@ def holds_personal_data(kind: str) -> bool:
 
 
 def event_to_json(event: CallEvent) -> dict[str, Any]:
-    """The fields of the event as plain values."""
-    return {field.name: _plain_value(getattr(event, field.name)) for field in fields(event)}
+    """The fields of the event as plain values; those that older logs do not have only where they say something."""
+    later = _SCHEMAS[type(event).__name__].later
+    body = {field.name: _plain_value(getattr(event, field.name)) for field in fields(event)}
+    for name, default in later.items():
+        if body[name] == default:
+            del body[name]
+    return body
 
 
 def _plain_value(value: Any) -> Any:
@@ -201,11 +208,27 @@ def row(state: CallState, node: str) -> dict[str, Any]:
         "answer_ms": talk.last_answer_ms,
         "barge_ins": talk.barge_ins,
         "person_requested": talk.person_requested,
+        "transfer": _transfer(state),
         "started_us": state.started_us,
         "answered_us": state.answered_us,
         "ended_us": state.ended_us,
         "end_cause": state.end_cause,
         "seq": state.seq,
+    }
+
+
+def _transfer(state: CallState) -> dict[str, Any] | None:
+    transfer = state.transfer
+    if transfer is None:
+        return None
+    return {
+        "id": transfer.id,
+        "mode": transfer.mode,
+        "stage": transfer.stage,
+        "by": transfer.by,
+        "who": transfer.who,
+        "to": transfer.destination,
+        "name": transfer.name,
     }
 
 
@@ -219,10 +242,15 @@ _CONDITIONS: Final[Mapping[Phase, str]] = {
 
 
 def condition(state: CallState) -> str:
-    """One word for the call: ringing, listening, thinking, speaking, human, hold, reconnecting, degraded, ended."""
+    """One word for the call.
+
+    ringing, listening, thinking, speaking, human, transferring, hold, reconnecting, degraded, ended.
+    """
     if state.phase in _CONDITIONS:
         return _CONDITIONS[state.phase]
-    if state.controller is not None:
+    if state.transfer is not None:
+        return "transferring"
+    if state.person_speaks:
         return "human"
     if state.conversation.agent_failed is not None:
         return "degraded"

@@ -15,17 +15,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
+from telephony.call.attachments import Attachments
 from telephony.call.commands import CallCommand, EndCall, FailAgent, RemoveLeg, Report
-from telephony.call.effects import (
-    AnswerLeg,
-    CancelTimer,
-    CloseLeg,
-    Effect,
-    Limits,
-    SetRoutes,
-    SetTimer,
-    effects,
-)
+from telephony.call.effects import CancelTimer, Effect, Limits, SetTimer, effects
 from telephony.call.errors import CallError, CallGoneError, IllegalTransitionError, NoCapacityError
 from telephony.call.events import (
     CallEnded,
@@ -50,10 +42,11 @@ from telephony.call.ports import (
 from telephony.call.serial import record_to_json, row
 from telephony.call.state import CallState, Phase
 from telephony.call.timers import TimerSet
+from telephony.call.transfer_events import TransferRequested
 
 log = logging.getLogger(__name__)
 
-CLASS_A: Final = (ListenStarted, FloorTaken, ToolRequested)
+CLASS_A: Final = (ListenStarted, FloorTaken, ToolRequested, TransferRequested)
 """Facts that are on disk before they have an effect."""
 COMMIT_S: Final = 1.0
 """A disk slower than this does not hold the call up; it is reported instead."""
@@ -100,10 +93,9 @@ class CallSession:
         on_closed: Callable[[CallState], None] | None = None,
     ) -> None:
         self._ports = ports
-        self._audio = audio
         self._on_closed = on_closed
         self._state = CallState(id=call)
-        self._legs: dict[LegId, LegControl] = {}
+        self._attachments = Attachments(audio)
         self._participants = Participants(call, self._participant_failed)
         self._timers = TimerSet(ports.scheduler)
         self._mailbox: deque[tuple[CallCommand, asyncio.Future[int] | None]] = deque()
@@ -149,7 +141,7 @@ class CallSession:
 
     def attach_leg(self, leg: LegId, control: LegControl) -> None:
         """Effects on the leg go to `control`; do this before the command that adds the leg."""
-        self._legs[leg] = control
+        self._attachments.attach(leg, control)
 
     def join(self, participant: CallParticipant) -> None:
         """The participant sees all events from now on; do this before `StartCall`."""
@@ -350,18 +342,12 @@ class CallSession:
 
     def _perform_one(self, effect: Effect) -> None:
         match effect:
-            case SetRoutes(routes=edges, flush_agent=flush):
-                self._audio.route(edges, flush_agent=flush)
-            case AnswerLeg(leg=leg):
-                if leg in self._legs:
-                    self._legs[leg].answer()
-            case CloseLeg(leg=leg, cause=cause):
-                if leg in self._legs:
-                    self._legs.pop(leg).close(cause)
             case SetTimer(name=name, seconds=seconds, command=command):
                 self._timers.set(name, seconds, partial(self.post, command))
             case CancelTimer(name=name):
                 self._timers.cancel(name)
+            case _:
+                self._attachments.perform(effect)
 
     def _publish(self, item: _Followup) -> None:
         body = record_to_json(item.record)
@@ -369,7 +355,7 @@ class CallSession:
         self._ports.publish("event", body)
 
     def _watch_last_words(self, event: CallEvent) -> None:
-        if isinstance(event, FloorTaken):  # a person goes on with the call
+        if isinstance(event, FloorTaken | TransferRequested):  # a person goes on with the call
             self._end_cause_after_speech = None
             self._timers.cancel("last words")
         elif isinstance(event, UtteranceEnded | CallEnded) and not self._speaking():

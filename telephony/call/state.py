@@ -8,7 +8,23 @@ from enum import StrEnum
 from typing import Final
 
 from telephony.call.events import AgentRef, Role, Transport
-from telephony.call.ids import AGENT, CallId, LegId, TurnId, UserName, UtteranceId
+from telephony.call.ids import (
+    AGENT,
+    CALLER,
+    CallId,
+    LegId,
+    TransferId,
+    TurnId,
+    UserName,
+    UtteranceId,
+)
+from telephony.call.transfer_events import (
+    AfterTarget,
+    Initiator,
+    TransferMethod,
+    TransferMode,
+    TransferStage,
+)
 
 _NO_TURN: Final = TurnId(0)
 
@@ -45,7 +61,11 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One attachment to the call. `troubles`: the latest of its audio, oldest first."""
+    """One attachment to the call.
+
+    `troubles`: the latest of its audio, oldest first. `early`: it sends audio before its answer. `held`: its phone
+    holds (the caller's hold is a phase of the call). `replaces`: whose place it will take.
+    """
 
     id: LegId
     role: Role
@@ -55,6 +75,38 @@ class Leg:
     who: UserName | None = None
     listening: bool = False
     troubles: tuple[Trouble, ...] = ()
+    early: bool = False
+    held: bool = False
+    replaces: LegId | None = None
+
+    @property
+    def carries(self) -> bool:
+        return self.phase is LegPhase.CONNECTED
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A transfer under way, or the last one that ended (`outcome`).
+
+    `targets`: legs dialled for it; `target`: the one that answered.
+    """
+
+    id: TransferId
+    mode: TransferMode
+    method: TransferMethod
+    by: Initiator
+    who: UserName | None
+    destination: str
+    name: str
+    then: AfterTarget
+    brief: str
+    agent_stays: bool
+    stage: TransferStage
+    targets: tuple[LegId, ...] = ()
+    target: LegId | None = None
+    outcome: str = ""
+    status: int | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +124,7 @@ class Said:
     turn: TurnId | None = None
     utterance: UtteranceId | None = None
     interrupted: bool = False
+    heard_by: LegId = CALLER
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +146,11 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class CallState:
-    """A call at one position (`seq`) of its log."""
+    """A call at one position (`seq`) of its log.
+
+    `floor`: who speaks to the caller, or will again if the `transfer` under way comes to nothing. `transferred`: the
+    last transfer that ended.
+    """
 
     id: CallId
     seq: int = 0
@@ -112,7 +169,23 @@ class CallState:
     ended_us: int | None = None
     end_cause: str | None = None
     conversation: Conversation = field(default_factory=Conversation)
+    transfer: Transfer | None = None
+    transferred: Transfer | None = None
 
     @property
     def agent_has_floor(self) -> bool:
-        return self.floor == AGENT
+        """Not while a transfer is under way."""
+        return self.floor == AGENT and self.transfer is None
+
+    @property
+    def agent_consults(self) -> LegId | None:
+        """The target that the agent speaks with while the caller waits."""
+        transfer = self.transfer
+        if transfer is None or transfer.stage != "consulting" or self.floor != AGENT:
+            return None
+        return transfer.target
+
+    @property
+    def person_speaks(self) -> bool:
+        """Somebody other than the agent has the floor: a supervisor, or a person whom we dialled."""
+        return self.floor is not None and self.floor != AGENT

@@ -45,6 +45,10 @@ class TimerSet:
 
         self._handles[name] = self._scheduler.call_later(seconds, fire)
 
+    def has(self, name: str) -> bool:
+        """Whether a timer of this name is running."""
+        return name in self._handles
+
     def cancel(self, name: str) -> None:
         handle = self._handles.pop(name, None)
         if handle is not None:

@@ -10,16 +10,23 @@ from typing import Final
 
 from telephony.call.commands import (
     AddLeg,
+    CancelTransfer,
     Command,
+    CompleteTransfer,
     ConnectLeg,
     EndCall,
+    EndTransfer,
     FailAgent,
+    FallBack,
     HandBack,
     HoldCall,
     LoseLeg,
+    ProgressTransfer,
     RemoveLeg,
     Report,
+    RequestTransfer,
     ResumeCall,
+    RingLeg,
     StartCall,
     StartListening,
     StopListening,
@@ -36,6 +43,11 @@ from telephony.call.events import (
     LegRemoved,
 )
 from telephony.call.state import LegPhase, Phase
+from telephony.call.transfer_events import (
+    LegReplaced,
+    LegRinging,
+    TransferStage,
+)
 
 LIVE: Final = frozenset({Phase.RINGING, Phase.ACTIVE, Phase.RECONNECTING, Phase.HELD})
 ANSWERED: Final = LIVE - {Phase.RINGING}
@@ -44,6 +56,7 @@ BEGUN: Final = LIVE | {Phase.ENDED}
 ADMITTED: Final[Mapping[type[Command], frozenset[Phase]]] = {
     StartCall: frozenset({Phase.NEW}),
     AddLeg: LIVE,
+    RingLeg: LIVE,
     ConnectLeg: LIVE,
     LoseLeg: LIVE,
     RemoveLeg: BEGUN,
@@ -52,8 +65,14 @@ ADMITTED: Final[Mapping[type[Command], frozenset[Phase]]] = {
     EndCall: frozenset(Phase),
     StartListening: LIVE,
     StopListening: LIVE,
-    TakeFloor: ANSWERED,
+    TakeFloor: LIVE,
     HandBack: ANSWERED,
+    RequestTransfer: frozenset({Phase.RINGING, Phase.ACTIVE}),
+    ProgressTransfer: LIVE,
+    CompleteTransfer: LIVE,
+    CancelTransfer: LIVE,
+    EndTransfer: BEGUN,
+    FallBack: LIVE,
     FailAgent: LIVE,
     Report: BEGUN,
 }
@@ -69,6 +88,9 @@ PHASES: Final[Mapping[tuple[Phase, type[CallEvent]], Phase]] = {
     (Phase.HELD, LegLost): Phase.RECONNECTING,
     (Phase.ACTIVE, CallHeld): Phase.HELD,
     (Phase.HELD, CallResumed): Phase.ACTIVE,
+    (Phase.ACTIVE, LegReplaced): Phase.ACTIVE,
+    (Phase.HELD, LegReplaced): Phase.ACTIVE,
+    (Phase.RECONNECTING, LegReplaced): Phase.ACTIVE,
     (Phase.NEW, CallEnded): Phase.ENDED,
     (Phase.RINGING, CallEnded): Phase.ENDED,
     (Phase.ACTIVE, CallEnded): Phase.ENDED,
@@ -78,6 +100,7 @@ PHASES: Final[Mapping[tuple[Phase, type[CallEvent]], Phase]] = {
 """How the call's phase follows events of the whole call and of the caller's leg."""
 
 LEG_PHASES: Final[Mapping[tuple[LegPhase, type[CallEvent]], LegPhase]] = {
+    (LegPhase.ADDED, LegRinging): LegPhase.ADDED,
     (LegPhase.ADDED, LegConnected): LegPhase.CONNECTED,
     (LegPhase.CONNECTED, LegConnected): LegPhase.CONNECTED,
     (LegPhase.LOST, LegConnected): LegPhase.CONNECTED,
@@ -85,5 +108,17 @@ LEG_PHASES: Final[Mapping[tuple[LegPhase, type[CallEvent]], LegPhase]] = {
     (LegPhase.ADDED, LegRemoved): LegPhase.REMOVED,
     (LegPhase.CONNECTED, LegRemoved): LegPhase.REMOVED,
     (LegPhase.LOST, LegRemoved): LegPhase.REMOVED,
+    (LegPhase.ADDED, LegReplaced): LegPhase.CONNECTED,
+    (LegPhase.CONNECTED, LegReplaced): LegPhase.CONNECTED,
+    (LegPhase.LOST, LegReplaced): LegPhase.CONNECTED,
 }
 """How a leg's phase follows its own events; a repeated `LegConnected` is a changed codec."""
+
+TRANSFER_STAGES: Final[Mapping[TransferStage, frozenset[TransferStage]]] = {
+    "dialling": frozenset({"ringing", "consulting"}),
+    "ringing": frozenset({"ringing", "consulting"}),
+    "referring": frozenset({"ringing"}),
+    "consulting": frozenset({"completing"}),
+    "completing": frozenset(),
+}
+"""What may follow a stage of a transfer, beside its end, which is possible from each."""

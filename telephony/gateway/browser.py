@@ -56,7 +56,7 @@ class BrowserGateway:
             variables=variables,
         )
         try:
-            live = self._board.open(arrival, leg, leg.bind)
+            live = self._board.open(arrival, leg.bind)
         except (NoCapacityError, MediaError) as error:
             leg.close("busy")
             raise RequestError("busy", error.user_message) from error

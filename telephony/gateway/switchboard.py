@@ -54,6 +54,8 @@ class LiveCall:
     turns: dict[UserName, asyncio.Lock] = field(default_factory=dict)
 
 
+JoinCaller = Callable[[CallSession, CallMedia], LegControl]
+"""Makes the caller's leg, or takes one that is there, and gives it its call."""
 Companion = Callable[[LiveCall], CallParticipant]
 """Makes one more participant of a call."""
 
@@ -83,16 +85,11 @@ class Switchboard:
         """Each call from now on has this participant beside its agent, and whether it has an agent or not."""
         self._companions.append(make)
 
-    def open(
-        self,
-        arrival: Arrival,
-        caller: LegControl,
-        bind: Callable[[CallSession, CallMedia], None],
-    ) -> LiveCall:
+    def open(self, arrival: Arrival, join: JoinCaller) -> LiveCall:
         """A call with its caller's leg and, if it has one, its agent; its `StartCall` is on the way.
 
-        `bind` gives the leg its call. Raises: NoCapacityError, NoMediaCapacityError, and what the making of the agent
-        raises; nothing is left then.
+        Raises: NoCapacityError, NoMediaCapacityError, and what `join` or the making of the agent raises; nothing is
+        left then.
         """
         media = CallMedia(self.plane, self._clock, arrival.voice_rate_hz, self._directory)
         try:
@@ -100,11 +97,10 @@ class Switchboard:
         except Exception:
             media.close()
             raise
-        live = LiveCall(session, media, caller)
         try:
             media.bind(session)
-            session.attach_leg(CALLER, caller)
-            bind(session, media)
+            live = LiveCall(session, media, join(session, media))
+            session.attach_leg(CALLER, live.caller)
             self._join(live, arrival.choice)
         except Exception:
             self.registry.discard(session)

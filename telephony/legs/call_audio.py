@@ -6,7 +6,7 @@ The plane knows slots and voices; here they get the names of legs and the times 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from typing import Final, Protocol, Self, assert_never
+from typing import Final, Protocol, assert_never
 
 from telephony.call.commands import CallCommand, EndCall, Report
 from telephony.call.events import CallEvent, DigitReceived, MediaTroubled, QualityMeasured
@@ -23,6 +23,7 @@ from telephony.call.ports import (
     VoiceVerb,
 )
 from telephony.legs.plane_port import Plane
+from telephony.legs.waiting_tones import TONES, WaitingTones
 from telephony.media import commands, notices
 from telephony.media.handles import SlotHandle, SourceHandle, VoiceHandle
 
@@ -59,17 +60,20 @@ class CallMedia:
         plane: Plane,
         clock: Clock,
         voice_rate_hz: int,
-        directory: MutableMapping[SourceHandle, Self] | None = None,
+        directory: MutableMapping[SourceHandle, CallMedia] | None = None,
     ) -> None:
         self._plane = plane
         self._clock = clock
-        self._directory: MutableMapping[SourceHandle, Self] = {} if directory is None else directory
+        self._directory: MutableMapping[SourceHandle, CallMedia] = (
+            {} if directory is None else directory
+        )
         self._voice = plane.add_voice(voice_rate_hz)
         self._directory[self._voice] = self
         self._voice_rate_hz = voice_rate_hz
         self._slots: dict[LegId, SlotHandle] = {}
         self._rates: dict[LegId, int] = {}
         self._legs: dict[SlotHandle, LegId] = {}
+        self._tones = WaitingTones(plane, voice_rate_hz, self._directory, self)
         self._routes: tuple[Route, ...] = ()
         self._listened: set[LegId] = set()
         self._silent: set[LegId] = set()
@@ -120,6 +124,7 @@ class CallMedia:
         """The call is over: all slots and the voice go back to the plane."""
         for leg in list(self._slots):
             self.detach(leg)
+        self._tones.keep(frozenset())
         self._directory.pop(self._voice, None)
         self._plane.apply(commands.Remove(self._voice))
 
@@ -137,9 +142,22 @@ class CallMedia:
             commands.Route(self._slots[leg], tuple(sources)) for leg, sources in heard.items()
         ]
         self._plane.apply(*changes)
+        self._tones.keep(TONES & {edge.source for edge in self._routes})
 
     def _source(self, leg: LegId) -> SourceHandle | None:
+        if leg in TONES:
+            return self._tones.source(leg)
         return self._voice if leg == AGENT else self._slots.get(leg)
+
+    def rename(self, leg: LegId, to: LegId) -> None:
+        slot, listened = self._slots.pop(leg, None), to in self._listened
+        self.detach(to)
+        if slot is None:
+            return
+        self._listened.discard(leg)
+        self.attach(to, slot, self._rates.pop(leg))
+        if listened:
+            self.listen(to)
 
     # ------------------------------------------------------------------------------- AgentMedia
 
@@ -173,7 +191,10 @@ class CallMedia:
         if session is None or isinstance(notice, notices.Levels):
             return
         if isinstance(notice, notices.PlayoutProgress):
-            session.media(_moved(notice))
+            if notice.voice == self._voice:
+                session.media(_moved(notice))
+            else:
+                self._tones.moved(notice)
         elif isinstance(notice, notices.PlayoutRefused):
             done = PlayoutMoved(UtteranceId(notice.utterance), 0, done=False, flushed=True)
             session.media(done)

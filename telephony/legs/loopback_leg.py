@@ -15,11 +15,12 @@ class Calls(Protocol):
 
 
 class LoopbackLeg:
-    """A leg (`LegControl`) that connects the moment it is answered. `closed`: the cause, once it has ended."""
+    """A leg (`LegControl`) that connects the moment it is answered. `closed`: the cause, once it has ended. `rang`: early or not."""
 
     def __init__(self, leg: LegId = CALLER) -> None:
         self.id = leg
         self.answered = False
+        self.rang: list[bool] = []
         self.closed: str | None = None
         self._call: Calls | None = None
 
@@ -31,6 +32,12 @@ class LoopbackLeg:
         self.answered = True
         if self._call is not None:
             self._call.post(ConnectLeg(leg=self.id, codec="loopback"))
+
+    def ring(self, *, early_media: bool) -> None:
+        self.rang.append(early_media)
+
+    def become(self, leg: LegId) -> None:
+        self.id = leg
 
     def hang_up(self) -> None:
         """What a caller does."""

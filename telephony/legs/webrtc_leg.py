@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 from telephony.call.commands import CallCommand, ConnectLeg, LoseLeg, RemoveLeg
 from telephony.call.errors import CallGoneError
@@ -48,10 +48,11 @@ class WebRtcLeg:
         self._media: CallMedia | None = None
         self._gone = False
 
-    def bind(self, call: Calls, media: CallMedia) -> None:
+    def bind(self, call: Calls, media: CallMedia) -> Self:
         """The call this leg belongs to; before the command that adds the leg."""
         self._call, self._media = call, media
         self._attach()
+        return self
 
     async def take_offer(self, sdp: str) -> str:
         """The answer to a first or a further offer; the old connection, if any, is closed.
@@ -130,6 +131,12 @@ class WebRtcLeg:
 
     def answer(self) -> None:
         """Nothing to do: the answer left with the signalling, and the connection comes up by itself."""
+
+    def ring(self, *, early_media: bool) -> None:
+        """Nothing to do: a browser has its connection from the beginning, and hears what is routed to it."""
+
+    def become(self, leg: LegId) -> None:
+        self.id = leg
 
     def close(self, cause: str) -> None:
         """Idempotent."""

@@ -85,10 +85,14 @@ class FakeAudio:
 
     routes: list[tuple[Route, ...]] = field(default_factory=list)
     flushes: int = 0
+    renamed: list[tuple[LegId, LegId]] = field(default_factory=list)
 
     def route(self, routes: Sequence[Route], *, flush_agent: bool) -> None:
         self.routes.append(tuple(routes))
         self.flushes += flush_agent
+
+    def rename(self, leg: LegId, to: LegId) -> None:
+        self.renamed.append((leg, to))
 
 
 @dataclass
@@ -96,10 +100,18 @@ class FakeLeg:
     """`LegControl`."""
 
     answered: int = 0
+    rang: list[bool] = field(default_factory=list)
+    names: list[LegId] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
 
     def answer(self) -> None:
         self.answered += 1
+
+    def ring(self, *, early_media: bool) -> None:
+        self.rang.append(early_media)
+
+    def become(self, leg: LegId) -> None:
+        self.names.append(leg)
 
     def close(self, cause: str) -> None:
         self.closed.append(cause)

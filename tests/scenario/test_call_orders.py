@@ -24,7 +24,8 @@ from telephony.call.commands import (
     StopListening,
     TakeFloor,
 )
-from telephony.call.effects import CancelTimer, Limits, SetTimer, effects, routes
+from telephony.call.edges import routes
+from telephony.call.effects import CancelTimer, Limits, SetTimer, effects
 from telephony.call.errors import CallError
 from telephony.call.events import (
     AgentAttached,

@@ -39,8 +39,11 @@ def shown(records: list[Recorded]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("log", LOGS, ids=lambda log: log.stem)
 def test_a_golden_log_replays_to_its_state(log: Path):
+    """A row may have more to say than when the log was written, and says the same of what it said then."""
     expected = json.loads(log.with_suffix(".json").read_text(encoding="utf-8"))
-    assert shown(read(log)) == expected
+    found = shown(read(log))
+    found["row"] = {name: found["row"][name] for name in expected["row"]}
+    assert found == expected
 
 
 @pytest.mark.parametrize("log", LOGS, ids=lambda log: log.stem)

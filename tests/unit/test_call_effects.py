@@ -17,6 +17,7 @@ from telephony.call.commands import (
     ResumeCall,
     TakeFloor,
 )
+from telephony.call.edges import routes
 from telephony.call.effects import (
     AnswerLeg,
     CancelTimer,
@@ -26,7 +27,6 @@ from telephony.call.effects import (
     SetRoutes,
     SetTimer,
     effects,
-    routes,
 )
 from telephony.call.events import BargedIn, CallEvent, SegmentHeard, UtteranceStarted
 from telephony.call.ids import AGENT, CALLER, TurnId, UtteranceId

@@ -11,15 +11,22 @@ import pytest
 from telephony.call.commands import (
     AddLeg,
     CallCommand,
+    CancelTransfer,
+    CompleteTransfer,
     ConnectLeg,
     EndCall,
+    EndTransfer,
     FailAgent,
+    FallBack,
     HandBack,
     HoldCall,
     LoseLeg,
+    ProgressTransfer,
     RemoveLeg,
     Report,
+    RequestTransfer,
     ResumeCall,
+    RingLeg,
     StartListening,
     StopListening,
     TakeFloor,
@@ -40,7 +47,7 @@ from telephony.call.events import (
     LegRemoved,
     PersonRequested,
 )
-from telephony.call.ids import AGENT, CALLER, LegId
+from telephony.call.ids import AGENT, CALLER, LegId, TransferId
 from telephony.call.machine import decide, evolve
 from telephony.call.state import LegPhase, Phase
 from telephony.call.transitions import ADMITTED, LEG_PHASES, PHASES
@@ -62,6 +69,7 @@ from tests.fakes.calls import (
 HOLD, RESUME = HoldCall(leg=CALLER), ResumeCall(leg=CALLER)
 LOSE = LoseLeg(leg=CALLER, reason="ice")
 END = EndCall(cause="bye", by="caller")
+T1 = TransferId("t1")
 TALK = (START, CONNECT, *desk_joins())
 
 PHASE_STATES = {
@@ -85,6 +93,15 @@ COMMANDS: tuple[CallCommand, ...] = (
     StopListening(leg=ANNS_LEG, who=ANN),
     TakeFloor(leg=ANNS_LEG, who=ANN),
     HandBack(who=ANN),
+    RingLeg(leg=CALLER),
+    RequestTransfer(
+        transfer=T1, mode="blind", method="bridge", by="supervisor", who=ANN, destination="200"
+    ),
+    ProgressTransfer(transfer=T1, status=180),
+    CompleteTransfer(who=ANN),
+    CancelTransfer(who=ANN),
+    EndTransfer(transfer=T1, outcome="failed"),
+    FallBack(transfer=T1, next=TransferId("t2")),
     FailAgent(reason="eof"),
     Report(events=(PersonRequested(reason="asked"),)),
 )

@@ -45,6 +45,7 @@ from telephony.call.events import (
 from telephony.call.ids import CALLER, CallId, LegId, TurnId, UtteranceId
 from telephony.call.machine import REPORTABLE, decide, evolve, replay
 from telephony.call.state import CallState, Phase
+from telephony.call.transfer_events import TrunkMeasured
 from tests.fakes.calls import (
     ANN,
     ANNS_LEG,
@@ -100,6 +101,9 @@ REPORTS: tuple[CallEvent, ...] = (
     DIGIT,
     MEASURED,
     TROUBLED,
+    TrunkMeasured(
+        leg=CALLER, trunk="a", direction="inbound", status=200, answered=True, cause="normal"
+    ),
 )
 
 

@@ -205,6 +205,7 @@ def test_a_row_says_what_a_list_shows():
         "answer_ms": None,
         "barge_ins": 0,
         "person_requested": None,
+        "transfer": None,
         "started_us": 1000,
         "answered_us": 1000,
         "ended_us": None,

@@ -36,7 +36,7 @@ from telephony.call.events import (
 from telephony.call.ids import AGENT, CALLER, CallId, UtteranceId
 from telephony.call.log import MemoryEventLog
 from telephony.call.machine import replay
-from telephony.call.ports import CallAudio, LegControl, Route
+from telephony.call.ports import Route
 from telephony.call.serial import record_from_json
 from telephony.call.session import MAILBOX, REMEMBERED_COMMANDS
 from telephony.call.state import Phase
@@ -49,6 +49,7 @@ from tests.fakes.calls import (
     START,
     TAKEN,
     CallBench,
+    FakeAudio,
     FakeLeg,
     desk_joins,
     settle,
@@ -301,12 +302,12 @@ async def test_a_decision_that_fails_is_refused_and_the_call_goes_on(
     await bench.end()
 
 
-class BrokenAudio(CallAudio):
+class BrokenAudio(FakeAudio):
     def route(self, routes: Sequence[Route], *, flush_agent: bool) -> None:
         raise ValueError("broken")
 
 
-class BrokenLeg(LegControl):
+class BrokenLeg(FakeLeg):
     def answer(self) -> None:
         raise ValueError("broken")
 

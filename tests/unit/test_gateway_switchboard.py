@@ -63,10 +63,11 @@ class House:
     def call(self, arrival: Arrival = TO_AGENT) -> LiveCall:
         slot = self.slot()
 
-        def bind(session: CallSession, media: CallMedia) -> None:
+        def join(session: CallSession, media: CallMedia) -> FakeLeg:
             media.attach(CALLER, slot, 8000)
+            return FakeLeg()
 
-        return self.board.open(arrival, FakeLeg(), bind)
+        return self.board.open(arrival, join)
 
 
 async def test_notices_find_their_call_until_it_ends() -> None:
