@@ -1,0 +1,78 @@
+"""Whom we are to a trunk, and whom we call there: URIs, identities, credentials. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from telephony.destinations import as_dialled
+from telephony.sip.auth import Credentials
+from telephony.sip.message import HeaderPair
+from telephony.trunks import Trunk
+
+ANONYMOUS = '"Anonymous" <sip:anonymous@anonymous.invalid>'
+"""RFC 3323 4.1.1.3: the From of a caller who is withheld."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Our name on the wire: a user part, and the address peers reach us at."""
+
+    address: str
+    port: int
+    user: str = "voice"
+
+    def ours(self) -> str:
+        """URI of this node, for requests that nobody in particular sends."""
+        return f"sip:{self.user}@{self.host_port}"
+
+    @property
+    def host_port(self) -> str:
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{host}:{self.port}"
+
+
+def bare_host(host: str) -> str:
+    """A host of the trunk's table without its port; an IPv6 address keeps its brackets."""
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0] if host.count(":") == 1 else host
+
+
+def credentials_of(trunk: Trunk) -> Credentials | None:
+    """What answers the trunk's challenges; None if it has no password."""
+    if not (trunk.username and trunk.password):
+        return None
+    return Credentials(trunk.username, trunk.password, (trunk.realm,) if trunk.realm else ())
+
+
+def target_uri(dialled: str, host: str, trunk: Trunk) -> str:
+    """The Request-URI of a call by the trunk; `dialled` is spelled as it wants it."""
+    transport = "" if trunk.transport == "udp" else f";transport={trunk.transport}"
+    return f"sip:{dialled.replace('#', '%23')}@{host}{transport}"
+
+
+def caller_uri(caller_id: str, host: str, identity: Identity, trunk: Trunk) -> str:
+    """Who calls: a number of the pool, or the trunk's own user. Registered users belong to the trunk's domain."""
+    user = _as_spelled(caller_id, trunk) if caller_id else trunk.username or identity.user
+    user, at, domain = user.partition("@")
+    if at:
+        return f"sip:{user}@{domain}"
+    return f"sip:{user}@{bare_host(host) if trunk.register else identity.host_port}"
+
+
+def identity_headers(
+    caller: str, trunk: Trunk, extra: Sequence[HeaderPair]
+) -> tuple[str, tuple[HeaderPair, ...]]:
+    """From, and the headers that go with it: P-Asserted-Identity where the trunk wants it (RFC 3325).
+
+    With `Privacy: id` among `extra` the From is anonymous; only the trunk is told who calls.
+    """
+    hidden = any(name.lower() == "privacy" and "none" not in value.lower() for name, value in extra)
+    asserted = (("P-Asserted-Identity", f"<{caller}>"),) if trunk.send_pai else ()
+    return (ANONYMOUS if hidden else caller), (*asserted, *extra)
+
+
+def _as_spelled(number: str, trunk: Trunk) -> str:
+    """A number of ours in the trunk's format; its prefix is for dialled numbers alone."""
+    return as_dialled(number, replace(trunk, prefix=""))
