@@ -84,6 +84,11 @@ class InviteClientTransaction(ClientTransaction):
             self.start_timer("D", now + (0 if self.flow.reliable else LIFETIME), self.terminate)
         self.user.responded(response, now)
 
+    def expect_reply_by(self, at: float) -> None:
+        """Timer B for an INVITE that shall go to another host if this one is silent."""
+        if self.state is State.CALLING:
+            self.start_timer("B", at, self._timed_out)
+
     def give_up_at(self, at: float) -> None:
         """After a CANCEL: no final response by then counts as none at all (RFC 3261 9.1)."""
         if self.state is State.PROCEEDING:

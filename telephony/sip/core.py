@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from telephony.sip.bodies import SDP
 from telephony.sip.client_transaction import (
     ClientTransaction,
     InviteClientTransaction,
@@ -27,21 +28,35 @@ from telephony.sip.message import (
 )
 from telephony.sip.parser import Limits
 from telephony.sip.server_transaction import ServerTransaction
+from telephony.sip.session import Reliable
 from telephony.sip.transaction import Transaction, TransactionKey, client_key
 
-ALLOWED: Final = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS")
+ALLOWED: Final = (
+    "INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY",
+)  # fmt: skip
 ALLOW: Final = ("Allow", ", ".join(ALLOWED))
-ACCEPT: Final = ("Accept", "application/sdp")
+RELIABLE: Final = "100rel"
+SUPPORTED: Final = (RELIABLE, "timer", "replaces", "norefersub")
+SUPPORTED_HEADER: Final = ("Supported", ", ".join(SUPPORTED))
+ACCEPT: Final = ("Accept", SDP)
+_PROOF: Final = ("authorization", "proxy-authorization")
 
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """`advertised`: address and port peers shall use, if it is not the local one of the flow (1:1 NAT)."""
+    """`advertised`: address and port peers shall use, if it is not the local one of the flow (1:1 NAT).
+
+    `session_expires_s` 0: we ask for no session timer (RFC 4028). `reliable`: provisional responses of incoming
+    calls (RFC 3262); "no" refuses callers who require it, "required" those who do not know it.
+    """
 
     user: str = "voice"
     advertised: Address | None = None
     product: str = ""
     limits: Limits = field(default_factory=Limits)
+    session_expires_s: int = 1800
+    min_se_s: int = 90
+    reliable: Reliable = "supported"
 
 
 class Core:
@@ -69,10 +84,13 @@ class Core:
 
     def via(self, flow: Flow, branch: str) -> HeaderPair:
         hop = f"SIP/2.0/{flow.transport.upper()} {self._host_port(flow)}"
-        return ("Via", f"{hop};branch={branch};rport")
+        alias = ";alias" if flow.transport == "tls" else ""  # RFC 5923
+        return ("Via", f"{hop};branch={branch};rport{alias}")
 
     def _host_port(self, flow: Flow) -> str:
         host, port = self.settings.advertised or flow.local
+        if flow.transport not in ("udp", "tcp"):
+            port = flow.local[1]  # the advertised port is that of UDP and TCP
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def build_in_dialog(
@@ -82,6 +100,7 @@ class Core:
         cseq: int,
         extra: Iterable[HeaderPair] = (),
         body: bytes = b"",
+        content_type: str = SDP,
     ) -> tuple[Request, Flow]:
         """A request of a dialog (RFC 3261 12.2.1.1) and the flow it goes by."""
         flow = dialog.next_flow()
@@ -96,7 +115,7 @@ class Core:
             ("CSeq", f"{cseq} {method}"),
             *self.product("User-Agent"),
             *extra,
-            *body_headers(body),
+            *body_headers(body, content_type),
         ]
         return Request(Headers(items), body, method, uri), flow
 
@@ -104,23 +123,30 @@ class Core:
         return [(header, self.settings.product)] if self.settings.product else []
 
     def start_invite(
-        self, request: Request, flow: Flow, user: TransactionUser, now: float
+        self,
+        request: Request,
+        flow: Flow,
+        user: TransactionUser,
+        now: float,
+        reply_s: float | None = None,
     ) -> InviteClientTransaction:
         key = client_key(request.via.branch, request.method)
         transaction = InviteClientTransaction(self, key, request, flow, self._forget, user=user)
         transaction.start(now)
+        if reply_s is not None:
+            transaction.expect_reply_by(now + reply_s)
         self.clients[key] = transaction
         return transaction
 
     def start_plain(
-        self, request: Request, flow: Flow, done: Callable[[int, float], None], now: float
-    ) -> None:
-        """Send BYE, CANCEL or OPTIONS; `done(status, now)` comes once, 408 and 503 included."""
+        self, request: Request, flow: Flow, user: TransactionUser, now: float
+    ) -> PlainClientTransaction:
+        """Send a request other than INVITE; `user` hears of it once, `failed(408 or 503)` included."""
         key = client_key(request.via.branch, request.method)
-        user = _Done(done)
         transaction = PlainClientTransaction(self, key, request, flow, self._forget, user=user)
         transaction.start(now)
         self.clients[key] = transaction
+        return transaction
 
     def respond(
         self,
@@ -146,9 +172,13 @@ class Core:
         transaction.respond(response, now)
         return response
 
-    def send_ack(self, dialog: Dialog, cseq: int, sdp: bytes = b"") -> tuple[Flow, bytes]:
-        """ACK a 2xx; what was sent is returned, to be repeated for each retransmitted 2xx (13.2.2.4)."""
-        request, flow = self.build_in_dialog(dialog, "ACK", cseq, body=sdp)
+    def send_ack(self, dialog: Dialog, invite: Request, sdp: bytes = b"") -> tuple[Flow, bytes]:
+        """ACK a 2xx; what was sent is returned, to be repeated for each retransmitted 2xx (13.2.2.4).
+
+        Number and credentials are those of the INVITE (RFC 3261 22.1).
+        """
+        proof = [pair for pair in invite.headers.items if pair[0].lower() in _PROOF]
+        request, flow = self.build_in_dialog(dialog, "ACK", invite.cseq.number, proof, sdp)
         data = write(request)
         self.send(flow, data)
         return flow, data
@@ -157,9 +187,18 @@ class Core:
         self.clients.pop(transaction.key, None)
 
 
+def require_writable(headers: Iterable[HeaderPair]) -> None:
+    """For headers that are to be sent later.
+
+    Raises:
+        SipWriteError: one of them holds CR, LF or NUL.
+    """
+    write(Request(Headers(headers), b"", "INVITE", "sip:x"))
+
+
 @dataclass(slots=True)
-class _Done:
-    """A transaction user that only wants the final status."""
+class Done:
+    """A transaction user that only wants the final status, 408 and 503 included."""
 
     done: Callable[[int, float], None]
 

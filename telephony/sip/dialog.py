@@ -1,6 +1,8 @@
 """Dialogs (RFC 3261 12): identifiers, route set, target, sequence numbers; where the next request goes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from telephony.sip.flow import Flow
 from telephony.sip.headers import parse_name_addr
@@ -8,6 +10,11 @@ from telephony.sip.message import HeaderPair, Request, Response
 from telephony.sip.uri import Uri, ip_literal, parse_uri
 
 DEFAULT_PORT = 5060
+DEFAULT_TLS_PORT = 5061
+_KEPT: Final = (
+    "call_id", "local_tag", "remote_tag", "local", "remote", "target", "local_cseq", "remote_cseq",
+    "behind_nat",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -60,6 +67,39 @@ class Dialog:
             local_cseq=request.cseq.number,
         )
 
+    def confirm(self, response: Response) -> None:
+        """The 2xx of an early dialog: its route set and target hold from now on (RFC 3261 13.2.2.4)."""
+        self.routes = tuple(reversed(response.record_routes))
+        self.remote = response.headers.first("to") or self.remote
+        self.refresh_target(response)
+
+    def snapshot(self) -> dict[str, Any]:
+        """JSON types only; `restored` reads it."""
+        kept = {name: getattr(self, name) for name in _KEPT}
+        flow = {
+            "transport": self.flow.transport,
+            "local": list(self.flow.local),
+            "remote": list(self.flow.remote),
+            "name": self.flow.name,
+        }
+        return {**kept, "routes": list(self.routes), "flow": flow}
+
+    @classmethod
+    def restored(cls, data: Mapping[str, Any]) -> "Dialog":
+        """The connection of a stream is gone with the process: the flow asks for a new one.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is no snapshot.
+        """
+        flow = data["flow"]
+        local, remote = ((str(host), int(port)) for host, port in (flow["local"], flow["remote"]))
+        values = {name: data[name] for name in _KEPT}
+        return cls(
+            **values,
+            routes=tuple(str(route) for route in data["routes"]),
+            flow=Flow(flow["transport"], local, remote, name=str(flow["name"])),
+        )
+
     def next_cseq(self) -> int:
         self.local_cseq += 1
         return self.local_cseq
@@ -92,7 +132,10 @@ def flow_towards(hop: Uri, base: Flow) -> Flow:
     address = ip_literal(hop.host)
     if address is None:
         return base
-    remote = (address, hop.port or DEFAULT_PORT)
-    if (hop.param("transport") or "").lower() == "tcp":
-        return Flow("tcp", base.local, remote)
-    return base if remote == base.remote else replace(base, remote=remote)
+    asked = (hop.param("transport") or "").lower()
+    secure = asked == "tls" or hop.scheme == "sips" or (not asked and base.transport == "tls")
+    transport = "tls" if secure else "tcp" if asked == "tcp" else base.transport
+    remote = (address, hop.port or (DEFAULT_TLS_PORT if secure else DEFAULT_PORT))
+    if (transport, remote) == (base.transport, base.remote):
+        return base
+    return replace(base, transport=transport, remote=remote, connection=0)

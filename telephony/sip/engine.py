@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from hashlib import blake2s
 
 from telephony.sip.bodies import find_sdp
-from telephony.sip.core import ACCEPT, ALLOW, Core, EngineSettings
+from telephony.sip.core import ACCEPT, ALLOW, Core, Done, EngineSettings
 from telephony.sip.events import IncomingInvite, OptionsAnswered, SipEvent
 from telephony.sip.flow import Flow
 from telephony.sip.headers import parse_name_addr
 from telephony.sip.ids import Ids
 from telephony.sip.invite import InviteSession
-from telephony.sip.invite_client import ClientSession
-from telephony.sip.invite_server import ServerSession
+from telephony.sip.invite_client import ClientSession, invite_headers
+from telephony.sip.invite_server import ServerSession, refusal_of_invite
 from telephony.sip.message import (
     HeaderPair,
     Headers,
@@ -28,7 +28,7 @@ from telephony.sip.server_transaction import (
     PlainServerTransaction,
     ServerTransaction,
 )
-from telephony.sip.session import OutgoingSession
+from telephony.sip.session import DEFAULT_OPTIONS, InviteOptions, OutgoingSession
 from telephony.sip.transaction import Transaction, cancel_key, client_key, server_key
 from telephony.sip.uas_checks import Refusal, refusal_of
 from telephony.sip.uri import parse_uri
@@ -105,6 +105,7 @@ class SipEngine:
         now: float,
         to: str | None = None,
         headers: Sequence[HeaderPair] = (),
+        options: InviteOptions = DEFAULT_OPTIONS,
     ) -> OutgoingSession:
         """Call `target` (a URI). `from_` and `to` are URIs or name-addrs without tag.
 
@@ -112,9 +113,9 @@ class SipEngine:
             SipSyntaxError: one of them cannot be read.
             SipWriteError: a header holds CR, LF or NUL.
         """
-        extra = (self._core.contact(flow), ALLOW, ACCEPT, *headers)
+        extra = (*invite_headers(self._core, flow, options), *headers)
         request = self._build(target, "INVITE", from_, to, flow, extra, sdp or b"")
-        session = ClientSession(self._core, request, flow)
+        session = ClientSession(self._core, request, flow, options)
         session.start(now)
         self._register(session)
         return session
@@ -127,7 +128,7 @@ class SipEngine:
         def done(status: int, now: float) -> None:
             self._core.emit(OptionsAnswered(id, status))
 
-        self._core.start_plain(request, flow, done, now)
+        self._core.start_plain(request, flow, Done(done), now)
         return id
 
     def _build(
@@ -227,8 +228,11 @@ class SipEngine:
 
     def _receive_out_of_dialog(self, transaction: ServerTransaction, now: float) -> None:
         request = transaction.request
-        if request.method == "BYE":
+        refusal = refusal_of_invite(request, self._core.settings)
+        if request.method not in ("INVITE", "OPTIONS"):
             self._core.respond(transaction, 481, now)
+        elif request.method == "INVITE" and refusal is not None:
+            self._refuse(transaction, refusal, now)
         elif self.draining:
             self._refuse(transaction, Refusal(503, (("Retry-After", str(self.retry_after)),)), now)
         elif request.method == "OPTIONS":

@@ -12,6 +12,11 @@ class ServerTransaction(Transaction):
     _interval: float = T1
 
     @property
+    def last_sent(self) -> bytes:
+        """The last response as it went out."""
+        return self._last
+
+    @property
     def answered(self) -> bool:
         """True once a final response has been sent."""
         return self.state not in (State.TRYING, State.PROCEEDING)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from telephony.sip.auth import Credentials
 from telephony.sip.flow import Flow
@@ -74,6 +74,9 @@ class InviteOptions:
     session_expires: int | None = None
     reliable: Reliable = "supported"
     reply_s: float | None = None
+
+
+DEFAULT_OPTIONS: Final = InviteOptions()
 
 
 class ReferOutcome(Enum):

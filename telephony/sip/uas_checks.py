@@ -1,15 +1,19 @@
 """What a UAS checks of a request it could parse (RFC 3261 8.2), in the order of the RFC."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from telephony.sip.bodies import SDP
-from telephony.sip.core import ACCEPT, ALLOW, ALLOWED
+from telephony.sip.core import ACCEPT, ALLOWED, SUPPORTED
 from telephony.sip.headers import media_type
 from telephony.sip.message import METHODS, HeaderPair, Request
 
 SCHEMES: Final = ("sip", "sips", "tel")
-SUPPORTED: Final[frozenset[str]] = frozenset()
+
+ALLOW_EVENTS: Final = ("Allow-Events", "refer")
+# RFC 6665 8.2.1 and RFC 3903 6: these fail for their event package, of which we have one, inside of a call.
+_OF_EVENTS: Final = ("SUBSCRIBE", "PUBLISH")
 _ACCEPTING_SDP: Final = (SDP, "application/*", "*/*")
 
 
@@ -21,10 +25,17 @@ class Refusal:
     headers: tuple[HeaderPair, ...] = ()
 
 
-def refusal_of(request: Request) -> Refusal | None:
+def allow(methods: Iterable[str]) -> HeaderPair:
+    """The Allow header."""
+    return ("Allow", ", ".join(methods))
+
+
+def refusal_of(request: Request, allowed: Sequence[str] = ALLOWED) -> Refusal | None:
     """Why this request cannot be served, None if it can."""
-    if request.method not in ALLOWED:
-        return Refusal(405 if request.method in METHODS else 501, (ALLOW,))
+    if request.method in _OF_EVENTS:
+        return Refusal(489, (ALLOW_EVENTS,))
+    if request.method not in allowed:
+        return Refusal(405 if request.method in METHODS else 501, (allow(allowed),))
     if request.uri.scheme not in SCHEMES:
         return Refusal(416)
     if request.method == "CANCEL":

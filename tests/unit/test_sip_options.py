@@ -1,5 +1,6 @@
 """OPTIONS both ways, failures of the transport, and draining."""
 
+from telephony.sip.core import ALLOW
 from telephony.sip.events import OptionsAnswered, Terminated
 from telephony.sip.session import Cause, EndKind
 from tests.unit.sip_line import ALICE, BOB, Line, answered_call
@@ -14,7 +15,7 @@ def test_options_is_answered_and_reported():
     line.deliver()
 
     assert line.events("alice") == [OptionsAnswered(id, 200)]
-    assert line.messages[-1].headers.first("allow") == "INVITE, ACK, BYE, CANCEL, OPTIONS"
+    assert line.messages[-1].headers.first("allow") == ALLOW[1]
 
 
 def test_options_to_nobody_is_a_408_and_to_a_dead_connection_a_503():
