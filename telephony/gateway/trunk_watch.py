@@ -165,9 +165,10 @@ class TrunkWatch:
 
     def _look_up(self, name: str) -> None:
         self._timers.cancel(f"look up:{name}")
-        self._spawn("trunk_look_up", self._looked_up(name))
+        self._spawn("trunk_look_up", self.looked_up(name))
 
-    async def _looked_up(self, name: str) -> None:
+    async def looked_up(self, name: str) -> None:
+        """Asks DNS now; returns when `ways` is as good as it gets."""
         life = self._lives.get(name)
         if life is None:
             return
