@@ -16,12 +16,12 @@ from tests.unit.sip_line import ANSWER
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory) -> Authority:
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("ca"))
 
 
 @pytest.fixture
-def tls(authority) -> TlsSettings:
+def tls(authority: Authority) -> TlsSettings:
     return authority.settings("gw.test", "127.0.0.1", "::1")
 
 

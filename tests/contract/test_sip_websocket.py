@@ -6,14 +6,14 @@ import ssl
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.typing import Subprotocol
+from websockets.typing import Origin, Subprotocol
 
 from telephony.sip.events import IncomingInvite, Terminated
 from telephony.sip.parser import Limits
 from telephony.sip.stream import StreamTimes
 from tests.fakes.certificates import Authority
 
-PAGE = "https://desk.test"
+PAGE = Origin("https://desk.test")
 SIP = [Subprotocol("sip")]
 FREE = ("127.0.0.1", 0)
 
@@ -91,7 +91,7 @@ async def test_a_page_that_is_not_listed_is_refused(ends):
     end = await ends(ws_bind=FREE, ws_origins=(PAGE,))
 
     with pytest.raises(InvalidStatus, match="403"):
-        async with connect(url(end), subprotocols=SIP, origin="https://elsewhere.test"):
+        async with connect(url(end), subprotocols=SIP, origin=Origin("https://elsewhere.test")):
             pass
     await end.until(lambda: len(end.transport._streams) == 0)
 

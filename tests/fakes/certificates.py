@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -60,9 +61,8 @@ class Authority:
     def settings(self, *names: str, **more: Any) -> TlsSettings:
         """Of a peer with a certificate of this authority, which trusts this authority alone."""
         certificate, key = self.issue(*names)
-        return TlsSettings(**{
-            "bind": FREE, "certificate": certificate, "key": key, "ca": str(self.file), **more
-        })  # fmt: skip
+        settings = TlsSettings(bind=FREE, certificate=certificate, key=key, ca=str(self.file))
+        return replace(settings, **more)
 
     def _sign(
         self, name: x509.Name, key: ec.EllipticCurvePrivateKey, names: list[str], *, authority: bool
