@@ -106,19 +106,34 @@ class Phones:
         if len(np.unique(keys)) != len(keys):
             raise RuntimeError("two calls share a pair of ports")
 
-    def send(self, tick: int) -> None:
+    def prepare(self, tick: int) -> np.ndarray:
+        """Writes the packets that are due; the phones that send them."""
         rows = np.arange(tick % 4, self.calls, 4)
         rows = rows[self.active[rows]]
-        if len(rows) == 0:
-            return
         number = tick // 4
         packets = self.packets
         packets[rows, 2:4] = np.array([number & 0xFFFF], ">u2").view(np.uint8)
         packets[rows, 4:8] = np.array([number * 160 & 0xFFFFFFFF], ">u4").view(np.uint8)
         packets[rows, 12:] = self.frames[(number + rows * 7) % len(self.frames)]
-        rows = rows[np.argsort(self.socket[rows], kind="stable")]
+        return rows
+
+    def send(self, tick: int) -> None:
+        rows = self.prepare(tick)
+        if len(rows):
+            self.transmit(self.packets, rows, rows)
+
+    def transmit(self, packets: np.ndarray, places: np.ndarray, rows: np.ndarray) -> None:
+        """`packets[places]` of the phones `rows`."""
+        order = np.argsort(self.socket[rows], kind="stable")
+        places, rows = places[order], rows[order]
+        sizes = np.full(len(packets), packets.shape[1])
         self.sockets.send_rows(
-            packets, rows, self.socket[rows], self.addresses[rows], self.remote_ports[rows]
+            packets,
+            sizes,
+            places,
+            self.socket[rows],
+            self.addresses[rows],
+            self.remote_ports[rows],
         )
 
     def receive(self, *, measured: bool) -> None:

@@ -24,6 +24,27 @@ def conceal(before: Samples, frame_samples: int, run: int) -> Samples:
     return np.rint(period[at % len(period)] * fade).astype(np.int16)
 
 
+class Repetition:
+    """Concealment for a codec that has none of its own. `frame_samples` are those of 20 ms."""
+
+    def __init__(self, frame_samples: int) -> None:
+        self._samples = frame_samples
+        self._last = np.zeros(2 * frame_samples, np.int16)
+        self._run = 0
+
+    def heard(self, pcm: Samples) -> None:
+        """What was decoded last."""
+        size = 2 * self._samples
+        kept = pcm[-size:]
+        self._last = np.concatenate((self._last[len(kept) :], kept))
+        self._run = 0
+
+    def conceal(self) -> Samples:
+        """The next missing frame."""
+        self._run += 1
+        return conceal(self._last, self._samples, self._run - 1)
+
+
 def _pitch(before: Samples, rate_hz: int) -> int:
     """Lag of the best match of the last 10 ms with what came before it, in samples."""
     signal = before.astype(np.float32)

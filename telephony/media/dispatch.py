@@ -27,9 +27,12 @@ from telephony.media.commands import (
 from telephony.media.engine import Engine
 from telephony.media.handles import SourceHandle, index_of
 from telephony.media.notices import Notice
+from telephony.media.parameters import RtpParameters
 from telephony.media.slots import quarter_of
 
 log = logging.getLogger(__name__)
+
+WIDE_HZ: Final = 16000
 
 
 class Dispatcher:
@@ -80,12 +83,21 @@ class Dispatcher:
         if engine.slots.active[row]:
             engine.counters.refused_commands += 1
             return
+        self._equip(row, command.parameters)
         bits = self._entropy.getrandbits
         engine.slots.start(row, bits(32), bits(16), bits(32), now)
-        engine.stream_playback.concealed[row] = 0
+        engine.stream_playback.concealed[row] = engine.wide_playback.concealed[row] = 0
         engine.legs.start(command.slot, row, command.parameters, now)
         engine.reports.start(row, now, self._entropy.random())
         self._note_remote(row, command)
+
+    def _equip(self, row: int, parameters: RtpParameters) -> None:
+        """What may be refused comes first, so that a refused slot stays as it was: silent."""
+        slots = self._engine.slots
+        slots.wide[row] = parameters.codec.rate_hz == WIDE_HZ
+        slots.take_keys(row, parameters.srtp)
+        slots.take_codecs(row, parameters)
+        self._engine.floor.set_native(row, wide=bool(slots.wide[row]))
 
     def _change_rtp(self, command: ChangeRtp, now: float) -> None:
         row = index_of(command.slot)
@@ -162,11 +174,12 @@ class Dispatcher:
     def _send_digits(self, command: SendDigits, now: float) -> None:
         engine, row = self._engine, index_of(command.slot)
         leg = engine.legs.by_row.get(row)
-        payload_type = leg.parameters.dtmf_payload_type if leg is not None else None
-        if payload_type is None:
+        parameters = leg.parameters if leg is not None else None
+        if parameters is None or parameters.dtmf_payload_type is None:
             engine.counters.refused_commands += 1
             return
-        engine.sender.send_digits(row, command.digits, payload_type)
+        payload_type = parameters.dtmf_send_payload_type or parameters.dtmf_payload_type
+        engine.sender.send_digits(row, command.digits, payload_type, parameters.dtmf_rate_hz)
 
 
 def _handles(command: Command) -> tuple[int, ...]:

@@ -9,8 +9,10 @@ from typing import Final
 
 import numpy as np
 
+from telephony.media.comfort import ComfortNoise
 from telephony.media.counters import Counters
 from telephony.media.ears import Ears
+from telephony.media.intake import Intake
 from telephony.media.legs import Legs
 from telephony.media.meters import Meters
 from telephony.media.mixer import Floor
@@ -24,6 +26,7 @@ from telephony.media.ports import AudioTap, Datagrams
 from telephony.media.receiver import Receiver
 from telephony.media.registry import PortLedger, Registry
 from telephony.media.reports import Reports
+from telephony.media.resample import WIDE
 from telephony.media.sender import Sender
 from telephony.media.slots import FRAME_SAMPLES, QUARTERS, RtpSlots, rows_of_quarter
 from telephony.rtp.jitter_buffer import JitterBuffers
@@ -52,12 +55,18 @@ class Engine:
         self.slots = RtpSlots(rtp)
         self.buffers = JitterBuffers(rtp, FRAME_SAMPLES)
         self.ledger = PortLedger(len(datagrams.local_ports))
-        self.legs = Legs(self.slots, self.buffers, self.counters, self.ledger)
+        self.wide_buffers = JitterBuffers(rtp, WIDE)
+        self.intake = Intake(self.slots, self.buffers, self.wide_buffers, self.counters)
+        self.legs = Legs(self.slots, self.intake, self.counters, self.ledger)
         self.receiver = Receiver(self.slots, self.buffers, self.legs, datagrams, self.counters)
-        self.stream_playback = StreamPlayback(self.buffers, self.floor, 0)
+        noise = self.intake.noise
+        self.stream_playback = StreamPlayback(self.buffers, self.floor, 0, noise)
+        self.wide_playback = StreamPlayback(self.wide_buffers, self.floor, 0, noise)
         self.sender = Sender(self.slots, self.floor, self.meters, datagrams, self.counters)
         self.packet_legs = PacketLegs(packet, rtp, self.floor, self.meters, self.counters)
-        self.packet_playback = StreamPlayback(self.packet_legs.buffers, self.floor, rtp)
+        self.packet_playback = StreamPlayback(
+            self.packet_legs.buffers, self.floor, rtp, ComfortNoise(packet)
+        )
         self.voice_playback = VoicePlayback(self.voices, self.floor, slots)
         self.reports = Reports(
             settings,
@@ -75,8 +84,10 @@ class Engine:
         """One sub-tick, commands already applied."""
         quarter = self._sub_tick % QUARTERS
         self.receiver.receive(now)
+        self.intake.decode(now)
         self.packet_legs.receive(now)
         notices = self.ears.hear(self.buffers, 0, now)
+        notices += self.ears.hear(self.wide_buffers, 0, now)
         notices += self.ears.hear(self.packet_legs.buffers, self.slots.rows, now)
         notices += self.ears.end_silent(now)
         notices += self._play_out(quarter, now)
@@ -91,6 +102,7 @@ class Engine:
         round_number = self._sub_tick // QUARTERS
         adapt = round_number % ADAPT_EVERY == ADAPT_EVERY - 1
         self._play_streams(self.stream_playback, self.buffers, 0, quarter, adapt=adapt)
+        self._play_streams(self.wide_playback, self.wide_buffers, 0, quarter, adapt=adapt)
         self._play_streams(
             self.packet_playback, self.packet_legs.buffers, self.slots.rows, quarter, adapt=adapt
         )

@@ -49,6 +49,14 @@ class Floor:
         else:
             self._mixed[destination] = edges
 
+    def set_native(self, row: int, *, wide: bool) -> None:
+        """The rate at which `row` speaks and hears from now on; its edges stay."""
+        edges = self._edges.get(row, ())
+        self.route(row, ())
+        self.wide[row] = wide
+        self.hush(row)
+        self.route(row, edges)
+
     def forget(self, source: int) -> None:
         """No edge from or to it remains; what it last said is gone."""
         for destination in sorted(self._hearers.get(source, ())):

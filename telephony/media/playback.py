@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from telephony.media.comfort import ComfortNoise
 from telephony.media.concealment import conceal
 from telephony.media.mixer import Floor
 from telephony.media.notices import Notice
@@ -21,8 +22,11 @@ _NOBODY: Final = -1
 class StreamPlayback:
     """Received audio of the slots of one table; its row 0 is source `first_source`."""
 
-    def __init__(self, buffers: JitterBuffers, floor: Floor, first_source: int) -> None:
+    def __init__(
+        self, buffers: JitterBuffers, floor: Floor, first_source: int, noise: ComfortNoise
+    ) -> None:
         self._buffers = buffers
+        self._noise = noise
         self._floor = floor
         self._first = first_source
         self._run = np.zeros(len(buffers.begun), np.int64)
@@ -34,7 +38,7 @@ class StreamPlayback:
         buffers = self._buffers
         frames, have = buffers.advance(rows)
         self._run[rows] = np.where(have, 0, self._run[rows] + 1)
-        missing = ~have & (frames >= buffers.first[rows])
+        missing = ~have & (frames >= buffers.first[rows]) & (frames < self._noise.first_frame[rows])
         self.concealed[rows[missing]] += 1
         wanted = self._floor.wanted(rows + self._first)
         if wanted.any():
@@ -53,6 +57,8 @@ class StreamPlayback:
         run = int(self._run[row]) - 1
         last = frame - 1 - run
         size = buffers.pcm.shape[2]
+        if frame >= self._noise.first_frame[row]:
+            return self._noise.frame(row, size)
         if last < buffers.first[row] or buffers.tag[row, last & (RING - 1)] != last:
             return np.zeros(size, np.int16)
         before = buffers.pcm[row, [(last - 1) & (RING - 1), last & (RING - 1)]].ravel()

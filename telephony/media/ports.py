@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,10 @@ class AudioTap(Protocol):
 
     def frames(self, batch: FrameBatch) -> None:
         """Called in the plane's thread, at most once per rate and sub-tick. Must not block or raise."""
+
+
+TRUNCATED: Final = -1
+"""Size of a datagram that is longer than a row."""
 
 
 class Arrivals:
@@ -67,12 +71,16 @@ class Datagrams(Protocol):
     def send_rows(
         self,
         packets: NDArray[np.uint8],
+        sizes: NDArray[np.int64],
         rows: NDArray[np.int64],
         ports: NDArray[np.int64],
         addresses: NDArray[np.uint32],
         remote_ports: NDArray[np.uint16],
     ) -> None:
-        """Sends `packets[row]` for each of `rows`, which are sorted by `ports`. A full buffer drops the rest."""
+        """Sends the first `sizes[row]` octets of `packets[row]` for each of `rows`, which are sorted by `ports`.
+
+        A full buffer drops the rest.
+        """
 
     def send_one(
         self, port: int, packet: bytes, address: int, remote_port: int, *, rtcp: bool

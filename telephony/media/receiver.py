@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from telephony.media import g711
 from telephony.media.counters import Counters
 from telephony.media.legs import Legs
-from telephony.media.ports import Arrivals, Datagrams
-from telephony.media.slots import FRAME_SAMPLES, NOT_ACCEPTED, PACKET_BYTES, RtpSlots
+from telephony.media.ports import TRUNCATED, Arrivals, Datagrams
+from telephony.media.slots import CODED, FRAME_SAMPLES, PACKET_BYTES, RtpSlots
 from telephony.rtp.errors import RtpError
 from telephony.rtp.jitter_buffer import JitterBuffers
 from telephony.rtp.packet import HEADER_BYTES, is_rtcp, parse_packet
@@ -26,6 +26,8 @@ SLOW_ROWS_PER_PORT: Final = 200
 SLOW_ROWS: Final = 600
 """Of all ports together: about 3 ms of Python, so that a flood on every port leaves the sub-tick its time."""
 _MAX_STEP: Final = 12
+_REFUSED: Final = -2
+"""Instead of a datagram's size: what should be SRTP is not theirs."""
 _NO_KEY: Final = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 
 
@@ -67,6 +69,8 @@ class Receiver:
         keys |= arrivals.source_port[:count].astype(np.uint64)
         at = np.searchsorted(self._keys, keys)
         known: NDArray[np.bool_] = self._keys[at] == keys
+        if self._slots.srtp:
+            self._unprotect(self._rows[at], known, count)
         fast = self._take_plain(self._rows[at], known, count, now)
         if not fast.all():
             self._take_rest(self._rows[at], known, np.flatnonzero(~fast), keys, now)
@@ -75,6 +79,23 @@ class Receiver:
         """(row, datagram) of RTCP that came to an RTP port (RFC 5761) since the last call."""
         taken, self._muxed_rtcp = self._muxed_rtcp, []
         return taken
+
+    def _unprotect(self, rows: Rows, known: NDArray[np.bool_], count: int) -> None:
+        """In place, so that what follows sees plain RTP and RTCP."""
+        slots, arrivals = self._slots, self._arrivals
+        base = arrivals.data.ctypes.data
+        secured = known & slots.secure[rows] & (arrivals.size[:count] > 0)
+        for at in np.flatnonzero(secured).tolist():
+            row, size = int(rows[at]), int(arrivals.size[at])
+            session, packet = slots.srtp[row], base + at * arrivals.ROW_BYTES
+            rtcp = is_rtcp(arrivals.data[at, :2].tobytes())
+            open_it = session.unprotect_rtcp_at if rtcp else session.unprotect_at
+            clear = open_it(packet, size)
+            arrivals.size[at] = clear or _REFUSED
+            if not clear:
+                kind = "srtp_replayed" if session.replayed else "srtp"
+                self._counters.malformed[kind] += 1
+                slots.unusable[row] += not session.replayed
 
     def _rebuild(self) -> None:
         rows = np.flatnonzero(self._slots.key)
@@ -100,7 +121,7 @@ class Receiver:
         plain: NDArray[np.bool_] = (
             known & (head[:, 0] == 0x80) & (arrivals.size[:count] == PACKET_BYTES)
         )
-        plain &= (law != NOT_ACCEPTED) & (words[:, 2] == slots.ssrc[rows])
+        plain &= (law < CODED) & (words[:, 2] == slots.ssrc[rows])
         plain &= (step == ahead * FRAME_SAMPLES) & (np.abs(ahead) <= _MAX_STEP)
         # While a new SDP's source is still to be learnt, the slow path watches the old one.
         plain &= ~self._legs.relearning[rows]
@@ -140,7 +161,7 @@ class Receiver:
         self, rows: Rows, known: NDArray[np.bool_], rest: Rows, keys: NDArray[np.uint64], now: float
     ) -> None:
         size = self._arrivals.size[rest]
-        self._counters.truncated += int((size < 0).sum())
+        self._counters.truncated += int((size == TRUNCATED).sum())
         ours = known[rest]
         waiting = self._legs.expecting[self._arrivals.port[rest]]
         wanted = (size >= 0) & (ours | waiting)

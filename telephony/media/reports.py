@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from telephony.media.counters import Counters
 from telephony.media.garbling import PAUSE, GarblingWatch
-from telephony.media.legs import RELATCH_SILENCE, Leg, Legs
+from telephony.media.leg import Leg
+from telephony.media.legs import RELATCH_SILENCE, Legs
 from telephony.media.notices import AudioTroubled, Digit, MediaLost, Notice, Quality, TroubleKind
 from telephony.media.parameters import MediaSettings
 from telephony.media.ports import Datagrams

@@ -10,7 +10,7 @@ from telephony.media.counters import Counters
 from telephony.media.meters import Meters
 from telephony.media.mixer import Floor
 from telephony.media.ports import Datagrams
-from telephony.media.slots import FRAME_SAMPLES, RtpSlots, rows_of_quarter
+from telephony.media.slots import PACKET_BYTES, RtpSlots, rows_of_quarter
 from telephony.rtp.dtmf import DigitSender
 from telephony.rtp.packet import HEADER_BYTES, RtpPacket, build_packet
 
@@ -35,9 +35,9 @@ class Sender:
         self._counters = counters
         self._digits: dict[int, tuple[DigitSender, int]] = {}
 
-    def send_digits(self, row: int, digits: str, payload_type: int) -> None:
-        """Replaces digits that are still being sent. Raises: ValueError."""
-        self._digits[row] = DigitSender(digits), payload_type
+    def send_digits(self, row: int, digits: str, payload_type: int, rate_hz: int) -> None:
+        """Replaces digits that are still being sent; durations count `rate_hz`. Raises: ValueError."""
+        self._digits[row] = DigitSender(digits, rate_hz), payload_type
         self._slots.digits_out[row] = True
 
     def stop(self, row: int) -> None:
@@ -49,9 +49,12 @@ class Sender:
         rows = rows_of_quarter(slots.active, quarter)
         if not len(rows):
             return
-        frames = self._floor.heard(rows, wide=False)
-        self._meters.sent(rows, frames)
-        self._write(rows, frames)
+        coded = slots.coded[rows]
+        if coded.any():
+            self._write_plain(rows[~coded])
+            self._write_coded(rows[coded])
+        else:
+            self._write_plain(rows)
         audio = slots.sending[rows]
         if slots.digits_out[rows].any():
             for at in np.flatnonzero(slots.digits_out[rows]).tolist():
@@ -59,17 +62,43 @@ class Sender:
         self._send(rows[audio])
         slots.sequence[rows[audio]] += 1
         slots.sent[rows[audio]] += 1
-        slots.timestamp[rows] += FRAME_SAMPLES
+        slots.timestamp[rows] += slots.clock_step[rows]
 
-    def _write(self, rows: Rows, frames: NDArray[np.int16]) -> None:
+    def _write_plain(self, rows: Rows) -> None:
+        """G.711 of all narrow legs at once."""
+        if not len(rows):
+            return
         slots = self._slots
+        frames = self._floor.heard(rows, wide=False)
+        self._meters.sent(rows, frames)
         laws = slots.law[rows]
         for law in (g711.ULAW, g711.ALAW):
             chosen = laws == law
             if chosen.all():
-                slots.packets[rows, HEADER_BYTES:] = g711.encode(frames, law)
+                slots.packets[rows, HEADER_BYTES:PACKET_BYTES] = g711.encode(frames, law)
             elif chosen.any():
-                slots.packets[rows[chosen], HEADER_BYTES:] = g711.encode(frames[chosen], law)
+                octets = g711.encode(frames[chosen], law)
+                slots.packets[rows[chosen], HEADER_BYTES:PACKET_BYTES] = octets
+        self._write_heads(rows)
+
+    def _write_coded(self, rows: Rows) -> None:
+        """One leg after the other, each by its own codec."""
+        slots = self._slots
+        for wide in (False, True):
+            chosen = rows[slots.wide[rows] == wide]
+            if not len(chosen):
+                continue
+            frames = self._floor.heard(chosen, wide=wide)
+            self._meters.sent(chosen, frames)
+            for row, frame in zip(chosen.tolist(), frames, strict=True):
+                payload = slots.coders[row].encode(frame)
+                end = HEADER_BYTES + len(payload)
+                slots.packets[row, HEADER_BYTES:end] = np.frombuffer(payload, np.uint8)
+                slots.size[row] = end
+        self._write_heads(rows)
+
+    def _write_heads(self, rows: Rows) -> None:
+        slots = self._slots
         head = np.empty((len(rows), 6), np.uint8)
         head[:, :2] = slots.sequence[rows].astype(">u2")[:, None].view(np.uint8)
         head[:, 2:] = slots.timestamp[rows].astype(">u4")[:, None].view(np.uint8)
@@ -80,10 +109,27 @@ class Sender:
             return
         slots = self._slots
         rows = rows[np.argsort(slots.port[rows], kind="stable")]
+        sizes = slots.size
+        if slots.srtp:
+            sizes = self._protect(rows)
         self._datagrams.send_rows(
-            slots.packets, rows, slots.port[rows], slots.address[rows], slots.remote_port[rows]
+            slots.packets,
+            sizes,
+            rows,
+            slots.port[rows],
+            slots.address[rows],
+            slots.remote_port[rows],
         )
         self._counters.sent += len(rows)
+
+    def _protect(self, rows: Rows) -> NDArray[np.int64]:
+        """In place; the sizes that result. A packet that cannot be protected is sent empty: never in clear."""
+        slots = self._slots
+        sizes = slots.size.copy()
+        base, stride = slots.packets.ctypes.data, slots.packets.strides[0]
+        for row in rows[slots.secure[rows]].tolist():
+            sizes[row] = slots.srtp[row].protect_at(base + row * stride, int(sizes[row]))
+        return sizes
 
     def _send_digit(self, row: int) -> bool:
         """True: an event packet was sent in place of audio."""
@@ -101,9 +147,10 @@ class Sender:
         )
         if slots.sending[row]:
             address, remote_port = int(slots.address[row]), int(slots.remote_port[row])
-            self._datagrams.send_one(
-                int(slots.port[row]), build_packet(packet), address, remote_port, rtcp=False
-            )
+            data = build_packet(packet)
+            if slots.secure[row]:
+                data = slots.srtp[row].protect(data)
+            self._datagrams.send_one(int(slots.port[row]), data, address, remote_port, rtcp=False)
             slots.sequence[row] += 1
             slots.sent[row] += 1
         return True

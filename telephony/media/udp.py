@@ -136,6 +136,7 @@ class MmsgDatagrams:
     def send_rows(
         self,
         packets: NDArray[np.uint8],
+        sizes: NDArray[np.int64],
         rows: NDArray[np.int64],
         ports: NDArray[np.int64],
         addresses: NDArray[np.uint32],
@@ -147,7 +148,7 @@ class MmsgDatagrams:
             out = self._out
             offsets = rows[part].astype(np.uint64) * np.uint64(packets.strides[0])
             out.iovecs["base"][:count] = offsets + np.uint64(packets.ctypes.data)
-            out.iovecs["bytes"][:count] = packets.shape[1]
+            out.iovecs["bytes"][:count] = sizes[rows[part]]
             out.names["address"][:count] = addresses[part]
             out.names["port"][:count] = remote_ports[part]
             edges = np.flatnonzero(np.diff(ports[part])) + 1

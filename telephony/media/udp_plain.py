@@ -56,6 +56,7 @@ class PlainDatagrams:
     def send_rows(
         self,
         packets: NDArray[np.uint8],
+        sizes: NDArray[np.int64],
         rows: NDArray[np.int64],
         ports: NDArray[np.int64],
         addresses: NDArray[np.uint32],
@@ -65,7 +66,8 @@ class PlainDatagrams:
             rows.tolist(), ports.tolist(), addresses.tolist(), remote_ports.tolist(), strict=True
         )
         for row, port, address, remote_port in columns:
-            self.send_one(port, packets[row].tobytes(), address, remote_port, rtcp=False)
+            packet = packets[row, : sizes[row]].tobytes()
+            self.send_one(port, packet, address, remote_port, rtcp=False)
 
     def send_one(
         self, port: int, packet: bytes, address: int, remote_port: int, *, rtcp: bool

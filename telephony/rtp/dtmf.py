@@ -13,8 +13,8 @@ from typing import Final
 
 DIGITS: Final = "0123456789*#ABCD"
 EVENT_BYTES: Final = 4
-TONE_SAMPLES: Final = 800
-PAUSE_SAMPLES: Final = 480
+TONE_MS: Final = 100
+PAUSE_MS: Final = 60
 END_COPIES: Final = 3
 _EVENT: Final = struct.Struct("!BBH")
 _SILENT_AFTER: Final = 0.2
@@ -86,12 +86,17 @@ class EventPacket:
 
 
 class DigitSender:
-    """Sends digits, 100 ms each with 60 ms between, one packet per 20 ms; the End is sent three times."""
+    """Sends digits, 100 ms each with 60 ms between, one packet per 20 ms; the End is sent three times.
 
-    def __init__(self, digits: str, step_samples: int = 160) -> None:
+    `rate_hz` is the clock of telephone-event, in which durations count.
+    """
+
+    def __init__(self, digits: str, rate_hz: int = 8000) -> None:
         """Raises: ValueError for anything but `0-9 * # A-D`."""
         self._events = deque(DIGITS.index(digit) for digit in digits.upper())
-        self._step = step_samples
+        self._step = rate_hz // 50
+        self._tone = rate_hz * TONE_MS // 1000
+        self._cycle = rate_hz * (TONE_MS + PAUSE_MS) // 1000
         self._event = 0
         self._began = 0
         self._elapsed = -1
@@ -110,11 +115,11 @@ class DigitSender:
                 self._events.popleft(), timestamp, 0, 0,
             )  # fmt: skip
         self._elapsed += self._step
-        if self._elapsed >= TONE_SAMPLES and self._ends < END_COPIES:
+        if self._elapsed >= self._tone and self._ends < END_COPIES:
             self._ends += 1
-            return self._packet(TONE_SAMPLES, end=True)
+            return self._packet(self._tone, end=True)
         if self._ends:
-            if self._elapsed >= TONE_SAMPLES + PAUSE_SAMPLES:
+            if self._elapsed >= self._cycle:
                 self._elapsed = -1
             return None
         return self._packet(self._elapsed, end=False)

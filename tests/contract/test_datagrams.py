@@ -75,9 +75,10 @@ def test_rows_are_sent_from_their_ports(pool: Datagrams, peer: socket.socket):
     rows, ports = np.array([2, 0, 3]), np.array([0, 1, 1])
     remote_port = peer.getsockname()[1]
     addresses = np.full(3, LOOPBACK_NUMBER, np.uint32)
-    pool.send_rows(packets, rows, ports, addresses, np.full(3, remote_port, np.uint16))
+    sizes = np.array([172, 0, 100, 172])
+    pool.send_rows(packets, sizes, rows, ports, addresses, np.full(3, remote_port, np.uint16))
     got = [peer.recvfrom(2000) for _ in range(3)]
-    assert [data for data, _ in got] == [packets[row].tobytes() for row in (2, 0, 3)]
+    assert [data for data, _ in got] == [packets[row, : sizes[row]].tobytes() for row in (2, 0, 3)]
     sources = [source[1] for _, source in got]
     assert sources == [pool.local_ports[0], pool.local_ports[1], pool.local_ports[1]]
 
@@ -86,7 +87,8 @@ def test_row_that_cannot_be_sent_holds_back_no_other(pool: Datagrams, peer: sock
     packets = np.zeros((2, 172), np.uint8)
     addresses = np.array([LOOPBACK_NUMBER, LOOPBACK_NUMBER], np.uint32)
     remote_ports = np.array([0, peer.getsockname()[1]], np.uint16)
-    pool.send_rows(packets, np.array([0, 1]), np.array([0, 0]), addresses, remote_ports)
+    rows, sizes = np.array([0, 1]), np.full(2, 172)
+    pool.send_rows(packets, sizes, rows, np.array([0, 0]), addresses, remote_ports)
     assert len(peer.recv(2000)) == 172
 
 

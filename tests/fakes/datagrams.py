@@ -63,6 +63,7 @@ class MemoryDatagrams:
     def send_rows(
         self,
         packets: NDArray[np.uint8],
+        sizes: NDArray[np.int64],
         rows: NDArray[np.int64],
         ports: NDArray[np.int64],
         addresses: NDArray[np.uint32],
@@ -71,7 +72,7 @@ class MemoryDatagrams:
         for at, row in enumerate(rows.tolist()):
             self.send_one(
                 int(ports[at]),
-                packets[row].tobytes(),
+                packets[row, : sizes[row]].tobytes(),
                 int(addresses[at]),
                 int(remote_ports[at]),
                 rtcp=False,

@@ -1,0 +1,60 @@
+"""One leg's slow path as data: what the arrays of the slots do not hold."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass, field
+
+from telephony.media.handles import SlotHandle
+from telephony.media.ordered import OrderedDecoder
+from telephony.media.parameters import RtpParameters
+from telephony.media.slots import FRAME_SAMPLES
+from telephony.rtp.dtmf import DigitReceiver
+from telephony.rtp.latch import Latch, LatchRule, Source
+from telephony.rtp.recut import Recutter
+from telephony.rtp.srtp import SrtpSession
+
+
+@dataclass(slots=True)
+class Leg:
+    """What the arrays do not hold. `latch` is None while the source is known and not to be learnt again."""
+
+    row: int
+    handle: SlotHandle
+    parameters: RtpParameters
+    signalled: Source
+    started_at: float
+    latch: Latch | None
+    ever_latched: bool = False
+    may_move: bool = True
+    """A new SDP allows another source at once; a mere silence only the same stream."""
+    lost_told: bool = False
+    secure: SrtpSession | None = None
+    """None: plain RTP."""
+    decoder: OrderedDecoder | None = None
+    """For what is not G.711 on a narrow slot; `decoded` is the sequence number up to which it has followed."""
+    decoded: int = -1
+    newest_payload: bytes = b""
+    """Of the packets that go to the decoder."""
+    digits: DigitReceiver = field(default_factory=DigitReceiver)
+    recutter: Recutter = field(default_factory=lambda: Recutter(FRAME_SAMPLES))
+    probation: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """(ssrc, next sequence, next timestamp's step base, packets in order) of a stream that does not fit."""
+
+
+def address_number(host: str) -> int:
+    """IPv4 text to an integer; 0 for anything else, which is then never sent to."""
+    try:
+        return int.from_bytes(socket.inet_aton(host), "big")
+    except OSError:
+        return 0
+
+
+def latch_rule(parameters: RtpParameters, signalled: Source) -> LatchRule:
+    """The guard of one leg, from its SDP and its trunk."""
+    networks = tuple(
+        (int(net.network_address), int(net.netmask)) for net in parameters.media_networks
+    )
+    accepted = {parameters.payload_type, *(number for number, _ in parameters.accepted)}
+    ptime = max(parameters.ptime_ms, 20) / 1000
+    return LatchRule(signalled, networks, frozenset(accepted), ptime)
