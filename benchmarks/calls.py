@@ -16,8 +16,6 @@ import os
 import platform
 import statistics
 import sys
-import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -26,67 +24,17 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.carrying.browsers import carry_browsers
-from benchmarks.carrying.phones import Phones, prioritise
-from benchmarks.carrying.signalling import Signalling
-from benchmarks.carrying.usage import Usage, give_node_a_core, memory_mb, prioritise_node
-from tests.running_product import RunningProduct, running_product
+from benchmarks.carrying.load import Load, with_product
+from benchmarks.carrying.usage import Usage, memory_mb
+from tests.running_product import RunningProduct
 
 FILL_CPS = 50
 HELD_S = 3.0
-MAX_CALLS = 600
 LIMITS = {
     "phone": {"cpu_ms_per_call_s": 2.0, "mb_per_call": 0.3},
     "browser": {"cpu_ms_per_call_s": 9.0, "mb_per_call": 0.5},
     "setup": {"p95_ms": 5.0, "failed": 0},
 }
-
-
-class Load:
-    """Phones with their signalling, in one loop at the pace of the audio."""
-
-    def __init__(self, product: RunningProduct, calls: int) -> None:
-        self.phones = Phones(calls)
-        sip = product.configuration.sip
-        ports = self.phones.sockets.local_ports
-        self.signalling = Signalling((sip.host, sip.port), ports, self.phones.switch)
-        self._tick = 0
-
-    def run(self, seconds: float, *, measured: bool = False) -> None:
-        self._tick = self.phones.run(
-            seconds, start=self._tick, measured=measured, between=self.signalling.pump
-        )
-
-    def dial(self, calls: int, cps: float, held_s: float | None = None) -> None:
-        """So many more calls at an even pace; each is hung up after `held_s`."""
-        began, first = time.monotonic(), len(self.signalling.dialled)
-        held = 0
-        while held < calls:
-            elapsed = time.monotonic() - began
-            due = min(calls, int(elapsed * cps) + 1)
-            while len(self.signalling.dialled) - first < due:
-                self.signalling.dial()
-            if held_s is None:
-                held = len(self.signalling.dialled) - first
-            else:
-                held = self._hang_up_old(first, held, held_s)
-            self.run(0.005)
-        self.run(1.0)
-
-    def _hang_up_old(self, first: int, held: int, held_s: float) -> int:
-        while first + held < len(self.signalling.dialled):
-            call = self.signalling.dialled[first + held]
-            if time.monotonic() - call.sent_at < held_s:
-                break
-            self.signalling.hang_up(call)
-            held += 1
-        return held
-
-    def close(self) -> None:
-        for call in self.signalling.dialled:
-            self.signalling.hang_up(call)
-        self.run(1.0)
-        self.signalling.close()
-        self.phones.sockets.close()
 
 
 def carry_phones(product: RunningProduct, calls: int, seconds: float) -> dict[str, Any]:
@@ -130,21 +78,6 @@ def set_up(product: RunningProduct, cps: int, seconds: float) -> dict[str, Any]:
         "failed": len(failed),
         "failures": {str(status): failed.count(status) for status in set(failed)},
     }
-
-
-def with_product(work: Any, *arguments: Any) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="voiceapp-calls-") as folder:
-        settings = {
-            "VOICEAPP_ENGINES": "fake",
-            "VOICEAPP_MAX_CALLS": str(MAX_CALLS),
-            "VOICEAPP_LOG_LEVEL": "ERROR",
-        }
-        with running_product(Path(folder), **settings) as product:
-            apart = give_node_a_core(product)
-            first = prioritise_node(product)
-            prioritise()
-            result: dict[str, Any] = work(product, *arguments)
-            return result | {"node_has_a_core": apart, "node_prioritised": first}
 
 
 def repeated(runs: int, work: Any, *arguments: Any) -> dict[str, Any]:
