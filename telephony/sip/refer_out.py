@@ -98,27 +98,30 @@ class OutgoingRefer:
                 self._leave(now)
             return
         self._phase = _Phase.SUBSCRIBED
-        self._take_report(request, now, over=over)
-        if not self.ended and over:
+        if self._reported(request, now, over=over):
+            return
+        if over:
             # No final status was told (RFC 6665 4.1.3); only a rejection is known to be a failure.
             refused = state.reason == "rejected"
             outcome = ReferOutcome.FAILED if refused else ReferOutcome.TIMEOUT
             self._finish(outcome, self._last_status, now, expects_more=False)
-        elif not self.ended:
+        else:
             wait = _SUBSCRIPTION_SECONDS if state.expires is None else float(state.expires)
             self._expect_by(now + min(max(wait, LIFETIME), _LONGEST_SECONDS))
 
-    def _take_report(self, request: Request, now: float, *, over: bool) -> None:
+    def _reported(self, request: Request, now: float, *, over: bool) -> bool:
+        """True if that was the outcome."""
         report = read_sipfrag(request)
         if report is None:
             self._core.counters["notify_without_sipfrag"] += 1
-            return
+            return False
         status, reason = report
         self._last_status = status
-        if status >= 200:
-            self._finish(_outcome_of(status), status, now, expects_more=not over)
-        else:
+        if status < 200:
             self._core.emit(ReferProgress(self._owner, status, reason))
+            return False
+        self._finish(_outcome_of(status), status, now, expects_more=not over)
+        return True
 
     def lost(self, now: float) -> None:
         """The dialog is gone, and with it every report."""

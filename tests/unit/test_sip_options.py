@@ -2,6 +2,7 @@
 
 from telephony.sip.core import ALLOW
 from telephony.sip.events import OptionsAnswered, Terminated
+from telephony.sip.options import Availability
 from telephony.sip.session import Cause, EndKind
 from tests.unit.sip_line import ALICE, BOB, Line, answered_call
 
@@ -46,8 +47,7 @@ def test_an_invite_whose_transport_fails_ends_at_once():
 
 def test_while_draining_new_calls_and_options_get_503_and_calls_go_on():
     line, mine, _ = answered_call()
-    line.bob.draining = True
-    line.bob.retry_after = 30
+    line.bob.availability = lambda request: Availability(503, 30)
 
     line.call()
     refused = line.messages[-2]
