@@ -26,8 +26,8 @@ def counting_ids(start: int = 1) -> TokenIds:
     return TokenIds(lambda size: blake2s(str(next(numbers)).encode(), digest_size=size).digest())
 
 
-def make_engine(start: int = 1) -> SipEngine:
-    return SipEngine(EngineSettings(), counting_ids(start))
+def make_engine(start: int = 1, **settings) -> SipEngine:
+    return SipEngine(EngineSettings(**settings), counting_ids(start))
 
 
 def read(data: bytes) -> Request | Response:
@@ -43,11 +43,12 @@ def start_lines(sent: list[tuple[Flow, bytes]]) -> list[str]:
 class Line:
     """`alice` calls `bob`. `sent` keeps each start line with its sender; `lose` says what the wire eats."""
 
-    def __init__(self, transport: Transport = "udp") -> None:
+    def __init__(self, transport: Transport = "udp", alice=None, bob=None) -> None:
+        """`alice`, `bob`: fields of their `EngineSettings`."""
         self.transport = transport
         self.now = 100.0
-        self.alice = make_engine(1)
-        self.bob = make_engine(1_000_000)
+        self.alice = make_engine(1, **(alice or {}))
+        self.bob = make_engine(1_000_000, **(bob or {}))
         self.lose: Callable[[str], bool] = lambda line: False
         self.sent: list[tuple[float, str, str]] = []
         self.messages: list[Request | Response] = []
@@ -114,11 +115,20 @@ class Line:
     def count(self, line: str) -> int:
         return sum(entry == line for _, _, entry in self.sent)
 
+    def methods(self, name: str) -> list[str]:
+        """What one side has sent, statuses as text."""
+        words = [entry.split() for _, who, entry in self.sent if who == name]
+        return [word[1] if word[0] == "SIP/2.0" else word[0] for word in words]
 
-def answered_call(transport: Transport = "udp"):
+    def last(self, start: str) -> Request | Response:
+        """The last message whose start line begins so."""
+        return next(m for m in reversed(self.messages) if m.start_line.startswith(start))
+
+
+def answered_call(transport: Transport = "udp", alice=None, bob=None, **more):
     """A call that is up: line, the caller's session, the called side's."""
-    line = Line(transport)
-    mine = line.call()
+    line = Line(transport, alice, bob)
+    mine = line.call(**more)
     theirs = line.event("bob", IncomingInvite).session
     theirs.answer(ANSWER, line.now)
     line.deliver()

@@ -52,5 +52,44 @@ class Peer:
         return session, ok.to.tag
 
 
+def calling(peer=None, **more):
+    """Our INVITE on its way to a hand-written peer: peer, session, INVITE."""
+    peer = peer or Peer()
+    session = peer.engine.invite(
+        "sip:desk@peer.test",
+        from_="<sip:us@192.0.2.1>",
+        flow=FLOW,
+        sdp=more.pop("sdp", OFFER),
+        now=peer.now,
+        **more,
+    )
+    [(_, invite)] = peer.out()
+    return peer, session, invite
+
+
+def reply(to, status, tag="", *, contact="<sip:fork@198.51.100.8>", extra="", body=b""):
+    """A response to a request of ours; `tag` only for the one that makes the dialog."""
+    kind = "Content-Type: application/sdp\r\n" if body else ""
+    suffix = f";tag={tag}" if tag else ""
+    return (
+        f"SIP/2.0 {status} Text\r\nVia: {to.headers.first('via')}\r\n"
+        f"From: {to.headers.first('from')}\r\nTo: {to.headers.first('to')}{suffix}\r\n"
+        f"Call-ID: {to.call_id}\r\nCSeq: {to.cseq}\r\nContact: {contact}\r\n{extra}{kind}"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
+
+
+def from_fork(invite, method, tag, *, cseq=1, extra="", body=b""):
+    """A request of the side we called, in the dialog of one fork."""
+    kind = "Content-Type: application/sdp\r\n" if body else ""
+    return (
+        f"{method} sip:us@192.0.2.1 SIP/2.0\r\n"
+        f"Via: SIP/2.0/UDP 198.51.100.8;branch=z9hG4bK{method}{tag}{cseq}\r\n"
+        f"From: {invite.headers.first('to')};tag={tag}\r\nTo: {invite.headers.first('from')}\r\n"
+        f"Call-ID: {invite.call_id}\r\nCSeq: {cseq} {method}\r\n"
+        f"Contact: <sip:{tag}@198.51.100.8>\r\n{extra}{kind}Content-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
+
+
 def lines(sent):
     return [message.start_line for _, message in sent]

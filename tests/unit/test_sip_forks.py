@@ -4,26 +4,7 @@ from telephony.sip.events import Answered, Provisional, Terminated
 from telephony.sip.flow import Flow
 from telephony.sip.session import Phase
 from tests.unit.sip_line import ANSWER, OFFER
-from tests.unit.sip_peer import FLOW, PEER, Peer, lines
-
-
-def calling():
-    peer = Peer()
-    session = peer.engine.invite(
-        "sip:desk@peer.test", from_="<sip:us@192.0.2.1>", flow=FLOW, sdp=OFFER, now=peer.now
-    )
-    [(_, invite)] = peer.out()
-    return peer, session, invite
-
-
-def reply(invite, status, tag, *, contact="<sip:fork@198.51.100.8>", extra="", body=b""):
-    kind = "Content-Type: application/sdp\r\n" if body else ""
-    return (
-        f"SIP/2.0 {status} Text\r\nVia: {invite.headers.first('via')}\r\n"
-        f"From: {invite.headers.first('from')}\r\nTo: {invite.headers.first('to')};tag={tag}\r\n"
-        f"Call-ID: {invite.call_id}\r\nCSeq: 1 INVITE\r\nContact: {contact}\r\n{extra}{kind}"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    ).encode() + body
+from tests.unit.sip_peer import FLOW, PEER, Peer, calling, from_fork, lines, reply
 
 
 def test_the_first_answer_wins_and_another_fork_is_acked_and_ended():
@@ -146,8 +127,7 @@ def test_a_provisional_answer_to_options_slows_its_repetition():
     peer = Peer()
     peer.engine.options("sip:peer.test", from_="sip:us@192.0.2.1", flow=FLOW, now=peer.now)
     [(_, ping)] = peer.out()
-    progress = reply(ping, 100, "x").replace(b"1 INVITE", b"1 OPTIONS")
-    peer.send(progress)
+    peer.send(reply(ping, 100, "x"))
 
     times = []
     while (at := peer.engine.next_timer()) is not None and at < 25:
