@@ -43,7 +43,9 @@ from telephony.snapshot_rows import (
 from telephony.trunks import (
     REALM,
     Extension,
+    SourceBan,
     Trunk,
+    parse_bans,
     parse_extensions,
     parse_trunks,
     trunk_of_source,
@@ -83,7 +85,10 @@ class Widget:
 
 @dataclass(frozen=True, slots=True)
 class DialPlan:
-    """One snapshot. `routes`: the rules of each number, in order; a number that ends in `*` is a prefix."""
+    """One snapshot. `routes`: the rules of each number, in order; a number that ends in `*` is a prefix.
+
+    `agents`: by name, the newest version of each that is in the snapshot.
+    """
 
     revision: int
     routes: Mapping[str, tuple[Rule, ...]]
@@ -92,6 +97,8 @@ class DialPlan:
     extensions: Mapping[str, Extension] = field(default_factory=dict)
     outbound: OutboundRules = field(default_factory=OutboundRules)
     realm: str = REALM
+    bans: tuple[SourceBan, ...] = ()
+    agents: Mapping[str, AgentChoice] = field(default_factory=dict)
 
     def decide(self, facts: RouteFacts) -> Decision:
         """Where a call goes. The first candidate that has rules decides, by its narrowest number and its first rule.
@@ -170,7 +177,20 @@ def parse_snapshot(body: Any, open_secret: OpenSecret = no_secrets) -> DialPlan:
         extensions=extensions,
         outbound=parse_outbound(outbound, trunks, extensions),
         realm=snapshot.text_or("realm", REALM),
+        bans=parse_bans(snapshot.rows("bans")),
+        agents=_newest(agents),
     )
+
+
+def _newest(definitions: Mapping[str, Mapping[str, Any]]) -> dict[str, AgentChoice]:
+    newest: dict[str, AgentChoice] = {}
+    for name, definition in definitions.items():
+        agent, _, version = name.rpartition("@")
+        if not agent or not version.isascii() or not version.isdigit():
+            raise SnapshotError(f"agents.{name}", "a name such as receptionist@3 is needed")
+        if agent not in newest or newest[agent].version < int(version):
+            newest[agent] = AgentChoice(agent, int(version), definition)
+    return newest
 
 
 def _routes(found: list[Row], known: Known) -> dict[str, tuple[Rule, ...]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from ipaddress import ip_address, ip_network
 from typing import Any, Final, Literal, get_args
 
@@ -98,6 +99,14 @@ class Extension:
     person: str = ""
     codecs: tuple[str, ...] = EXTENSION_CODECS
     enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SourceBan:
+    """A source whose packets are dropped unread. `until`: wall time with its zone; None: for good."""
+
+    network: Network
+    until: datetime | None = None
 
 
 def trunk_of_source(trunks: Iterable[Trunk], host: str) -> Trunk | None:
@@ -267,3 +276,19 @@ def parse_extensions(rows: Iterable[Row], open_secret: OpenSecret) -> dict[str, 
             enabled=row.flag("enabled", default=True),
         )
     return found
+
+
+def parse_bans(rows: Iterable[Row]) -> tuple[SourceBan, ...]:
+    """Raises: SnapshotError."""
+    return tuple(_ban(row) for row in rows)
+
+
+def _ban(row: Row) -> SourceBan:
+    try:
+        network = ip_network(row.text("network"), strict=False)
+        until = datetime.fromisoformat(row.text("until")) if "until" in row else None
+    except ValueError as error:
+        raise row.error("network", "a network, and a time with its zone or nothing") from error
+    if until is not None and until.tzinfo is None:
+        raise row.error("until", "a time with its zone is needed")
+    return SourceBan(network, until)

@@ -171,9 +171,12 @@ LOGGING = logging_configuration(level=CONFIGURATION.log_level, personal_data=CON
 # Ports of the Django applications, bound here because they may not import what stands above them.
 DATA_KEYRING = "voiceapp.adapters.encryption.Keyring"
 DATA_KEY_FILE = CONFIGURATION.data_key
+SNAPSHOT_SEALER = "voiceapp.adapters.encryption.secret_sealer"
+SNAPSHOT_OPENER = "voiceapp.adapters.encryption.secret_opener"
 SNAPSHOT_FILE = CONFIGURATION.snapshot
 TELEPHONY_AGENTS = "agents.selectors.published_versions"
 NODE_COMMANDS = "voiceapp.adapters.node_commands.request_every_node"
+NODE_HEALTH = "voiceapp.adapters.node_commands.health_of_nodes"
 WIDGET_SCRIPT = "/w/1/widget.js"
 OUTBOX_HANDLERS = {"call_ended": "agents.tasks.write_summary"}
 

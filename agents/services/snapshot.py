@@ -19,7 +19,8 @@ from django.utils.module_loading import import_string
 from agents.models import SnapshotRevision
 from agents.selectors import snapshot_agents
 from telephony.dialplan import parse_snapshot
-from telephony.selectors import snapshot_routing
+from telephony.selectors import snapshot_opener, snapshot_routing
+from telephony.services import utc_now
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ def publish_snapshot() -> Published:
     """
     with _one_at_a_time(settings.SNAPSHOT_FILE):
         snapshot = _next_snapshot()
-        parse_snapshot(snapshot)
+        parse_snapshot(snapshot, snapshot_opener())
         _replace_file(settings.SNAPSHOT_FILE, snapshot)
         refusals = import_string(settings.NODE_COMMANDS)("config.load", {"snapshot": snapshot})
     log.info(
@@ -60,7 +61,7 @@ def _next_snapshot() -> dict[str, Any]:
     revision, _ = SnapshotRevision.objects.select_for_update().get_or_create(pk=1)
     revision.number += 1
     revision.save()
-    return {"revision": revision.number, "agents": snapshot_agents()} | snapshot_routing()
+    return {"revision": revision.number, "agents": snapshot_agents()} | snapshot_routing(utc_now())
 
 
 @contextmanager

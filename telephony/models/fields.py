@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -32,6 +33,20 @@ def _keyring(adapter: str, path: Path) -> Keyring:
 
 def _installed_keyring() -> Keyring:
     return _keyring(settings.DATA_KEYRING, settings.DATA_KEY_FILE)
+
+
+def snapshot_sealer() -> Callable[[str, str], str]:
+    """(secret, what it belongs to) -> how it stands in the snapshot."""
+    seal: Callable[[str, str], str] = import_string(settings.SNAPSHOT_SEALER)(_installed_keyring())
+    return seal
+
+
+def snapshot_opener() -> Callable[[str, str], str]:
+    """The other way round. What it returns raises ValueError for what it cannot open."""
+    unseal: Callable[[str, str], str] = import_string(settings.SNAPSHOT_OPENER)(
+        _installed_keyring()
+    )
+    return unseal
 
 
 if TYPE_CHECKING:

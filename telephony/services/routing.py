@@ -1,7 +1,8 @@
-"""Writes of numbers, routes and widget keys. What they publish is heard by whoever answers calls."""
+"""Writes of numbers, phones, policies and widget keys. What they publish is heard by whoever answers calls."""
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -9,7 +10,9 @@ from typing import Final
 from django.db import transaction
 from django.dispatch import Signal
 
-from telephony.models import Number, Route, WidgetKey
+from telephony.models import Extension, Number, OutboundPolicy, Route, WidgetKey
+from telephony.sip.digest import ha1_of
+from telephony.trunks import ALGORITHMS, REALM
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +41,7 @@ def announce_routing(report: Callable[[str], None] | None = None) -> None:
 def route_number(*, dialled: str, label: str, agent: str) -> Route:
     """The number, answered by the agent. Idempotent: what people changed since then stays."""
     number, _ = Number.objects.get_or_create(dialled=dialled, defaults={"label": label})
-    route, _ = Route.objects.get_or_create(number=number, defaults={"agent": agent})
-    return route
+    return number.routes.first() or Route.objects.create(number=number, agent=agent)
 
 
 @transaction.atomic
@@ -53,3 +55,15 @@ def allow_widget(*, key: str, label: str, agent: str, origins: Sequence[str]) ->
         widget.origins = [*widget.origins, *missing]
         widget.save(update_fields=["origins"])
     return widget
+
+
+def set_extension_password(extension: Extension, password: str) -> None:
+    """Keeps what SIP needs of the password (HA1 for our realm), not the password; the caller saves the row."""
+    values = {each: ha1_of(each, extension.name, REALM, password) for each in ALGORITHMS}
+    extension.ha1 = json.dumps(values)
+
+
+def ensure_outbound_policy() -> OutboundPolicy:
+    """The one row, made if it is not there. Idempotent."""
+    policy, _ = OutboundPolicy.objects.get_or_create(pk=1)
+    return policy

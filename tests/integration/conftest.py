@@ -25,6 +25,7 @@ def data_folder(tmp_path: Path, settings: Any) -> Path:
     settings.SNAPSHOT_FILE = tmp_path / "snapshot.json"
     settings.DATA_KEY_FILE = tmp_path / "secrets" / "data.key"
     settings.NODE_COMMANDS = "tests.integration.nodes.record_request"
+    settings.NODE_HEALTH = "tests.integration.nodes.told_health"
     return tmp_path
 
 

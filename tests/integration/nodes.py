@@ -12,3 +12,10 @@ refusals: dict[str, str] = {}
 def record_request(name: str, args: Mapping[str, Any]) -> dict[str, str]:
     requests.append((name, args))
     return dict(refusals)
+
+
+health: dict[str, Mapping[str, Any]] = {}
+
+
+def told_health() -> dict[str, Mapping[str, Any]]:
+    return dict(health)

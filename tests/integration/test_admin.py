@@ -301,8 +301,10 @@ def test_a_new_number_is_answered_by_the_next_snapshot(
     admin: Client, data_folder: Path, django_capture_on_commit_callbacks: Any
 ) -> None:
     data = {
-        "dialled": "+49 30 555", "label": "Front desk", "route-TOTAL_FORMS": 1,
-        "route-INITIAL_FORMS": 0, "route-0-agent": "receptionist", "route-0-enabled": "on",
+        "dialled": "+49 30 555", "label": "Front desk", "routes-TOTAL_FORMS": 1,
+        "routes-INITIAL_FORMS": 0, "routes-0-position": 1, "routes-0-target": "agent", "routes-0-ring_s": 25,
+        "routes-0-refuse_status": 480, "routes-0-header_test": "is", "routes-0-agent": "receptionist",
+        "routes-0-enabled": "on",
     }  # fmt: skip
 
     with django_capture_on_commit_callbacks(execute=True):

@@ -26,7 +26,7 @@ from agents.services import (
 from telephony.models import AuditEvent, AuditIsFinalError, CallRecord, Number, WidgetKey
 from telephony.models.routing import origin_problem
 from telephony.selectors import masked, origins_of_widget, snapshot_routing
-from telephony.services import allow_widget, record_audit, route_number
+from telephony.services import allow_widget, record_audit, route_number, utc_now
 from tests.integration import nodes
 from tests.integration.call_logs import NUMBER
 
@@ -218,7 +218,7 @@ def test_the_snapshot_holds_only_what_can_be_answered(receptionist: Agent) -> No
     allow_widget(key="demo", label="", agent="receptionist", origins=["https://a.example"])
     allow_widget(key="closed", label="", agent="receptionist", origins=[])
 
-    routing = snapshot_routing()
+    routing = snapshot_routing(utc_now())
 
     assert routing["routes"] == [{"number": "demo", "agent": "receptionist", "version": 1}]
     assert [widget["key"] for widget in routing["widgets"]] == ["demo"]

@@ -119,6 +119,8 @@ def test_a_widget_works_on_its_exact_origin_only(key: str, origin: str, known: b
         (["revision"], True, "revision"),
         (["agents"], [], "agents"),
         (["agents", "desk@3"], "x", "agents.desk@3"),
+        (["agents", "desk"], {}, "agents.desk"),
+        (["agents", "desk@x"], {}, "agents.desk@x"),
         (["routes"], "x", "routes"),
         (["routes"], None, "routes"),
         (["routes", 0], [], "routes[0]"),
@@ -177,3 +179,7 @@ def test_a_wrong_snapshot_is_refused_with_the_place(
 def test_what_is_no_snapshot_at_all_is_refused(body: Any) -> None:
     with pytest.raises(SnapshotError):
         parse_snapshot(body)
+
+
+def test_the_newest_version_of_each_agent_can_be_asked_for() -> None:
+    assert parse_snapshot(SNAPSHOT).agents["desk"].version == 4

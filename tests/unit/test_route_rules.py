@@ -129,8 +129,9 @@ def test_a_load_without_an_agent_to_count_is_refused() -> None:
 # ------------------------------------------------------------------------------------------------------ hours
 
 
-def berlin(*moment: int) -> str:
-    return datetime(*moment, tzinfo=ZoneInfo("Europe/Berlin")).isoformat()  # type: ignore[arg-type,misc] - year to minute
+def berlin(year: int, month: int, day: int, hour: int, minute: int) -> str:
+    zone = ZoneInfo("Europe/Berlin")
+    return datetime(year, month, day, hour, minute, tzinfo=zone).isoformat()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from telephony.dialplan import SnapshotError, parse_snapshot
 from telephony.trunks import Trunk, is_destination
 
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 TRUNK: dict[str, Any] = {
     "name": "carrier",
     "hosts": ["sip.example.com", "10.0.0.1:5070", "[2001:db8::1]:5061"],
@@ -190,3 +192,21 @@ def test_what_may_stand_in_an_allow_list(text: str, fits: bool) -> None:
 
 def test_a_trunk_is_a_value() -> None:
     assert replace(parse(), label="x") != parse()
+
+
+def test_bans_are_networks_with_an_end_or_without() -> None:
+    rows = [{"network": "203.0.113.7"}, {"network": "2001:db8::/32", "until": NOON.isoformat()}]
+    bans = parse_snapshot(snapshot(bans=rows)).bans
+    assert [(str(ban.network), ban.until) for ban in bans] == [
+        ("203.0.113.7/32", None),
+        ("2001:db8::/32", NOON),
+    ]
+
+
+@pytest.mark.parametrize(
+    "row", [{"network": "x"}, {}, {"network": "::", "until": "2026-11-20T12:00"}]
+)
+def test_a_wrong_ban_refuses_the_snapshot(row: dict[str, Any]) -> None:
+    with pytest.raises(SnapshotError) as refused:
+        parse_snapshot(snapshot(bans=[row]))
+    assert refused.value.where.startswith("bans[0]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -10,6 +11,8 @@ from voiceapp.adapters.bus_client import request_sync
 from voiceapp.configuration import load
 
 TIMEOUT_S: Final = 3.0
+HEALTH_TIMEOUT_S: Final = 0.5
+"""A page waits for it."""
 
 
 def request_every_node(name: str, args: Mapping[str, Any]) -> dict[str, str]:
@@ -27,3 +30,15 @@ def request_every_node(name: str, args: Mapping[str, Any]) -> dict[str, str]:
         except RequestError as error:
             refusals[node] = error.text
     return refusals
+
+
+def health_of_nodes() -> dict[str, Mapping[str, Any]]:
+    """What each media node says of itself; one that does not answer at once is left out."""
+    configuration = load()
+    found: dict[str, Mapping[str, Any]] = {}
+    for number in range(1, configuration.media_nodes + 1):
+        node = f"node{number}"
+        with contextlib.suppress(NodeUnreachableError, TimeoutError, RequestError):
+            reply = request_sync(configuration.run, node, "node.health", {}, HEALTH_TIMEOUT_S)
+            found[node] = reply["health"]
+    return found

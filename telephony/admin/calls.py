@@ -1,13 +1,10 @@
-"""Numbers, widget keys, calls and audit in the admin. Calls and audit are for reading alone."""
+"""Calls, audit and the outbox in the admin: for reading alone."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django import forms
-from django.conf import settings
-from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
+from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
 from django.utils.formats import date_format
@@ -16,178 +13,9 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
 from telephony.call.errors import BrokenLogError
-from telephony.models import (
-    AuditEvent,
-    CallRecord,
-    Number,
-    Outbox,
-    RejectedEvent,
-    Route,
-    WidgetKey,
-    origin_problem,
-)
-from telephony.selectors import answering_agents, masked, readable, state_of_call, summary_of_call
-from telephony.services import announce_routing, record_audit
-
-
-class AgentChoiceField(forms.ChoiceField):
-    """The agents there are; one that is not published yet can be chosen and says so."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        kwargs.pop("max_length", None)
-        super().__init__(choices=agent_choices, **kwargs)
-
-
-def agent_choices() -> list[tuple[str, str]]:
-    """For a select box; read at each display of the form."""
-    rows = [("", "choose an agent")]
-    for agent in answering_agents().values():
-        state = f"version {agent.version}" if agent.version else "not published yet"
-        rows.append((agent.slug, f"{agent.name} ({state})"))
-    return rows
-
-
-class OriginsField(forms.CharField):
-    """A list of origins, one per line."""
-
-    widget = forms.Textarea(attrs={"rows": 4, "placeholder": "https://www.example.com"})
-
-    def prepare_value(self, value: Any) -> Any:
-        return "\n".join(value) if isinstance(value, list) else value
-
-    def to_python(self, value: Any) -> Any:
-        origins = [line.strip() for line in str(value or "").splitlines() if line.strip()]
-        faults = [(origin, origin_problem(origin)) for origin in origins]
-        problems = [f"{origin}: {problem}." for origin, problem in faults if problem]
-        if problems:
-            raise ValidationError(problems)
-        return list(dict.fromkeys(origins))
-
-
-class RoutingAdmin(admin.ModelAdmin):
-    """Changes are published: the next call has them."""
-
-    def changed(self, request: HttpRequest) -> None:
-        announce_routing(lambda text: messages.info(request, text))
-
-    def save_model(self, request: HttpRequest, obj: models.Model, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        self._record(request, "changed" if change else "added", obj)
-
-    def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
-        self._record(request, "removed", obj)
-        super().delete_model(request, obj)
-
-    def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
-        for obj in queryset:
-            self._record(request, "removed", obj)
-        super().delete_queryset(request, queryset)
-
-    def _record(self, request: HttpRequest, deed: str, obj: models.Model) -> None:
-        who = request.user.get_username()
-        record_audit(who=who, what=f"{self.opts.model_name}.{deed}", subject=str(obj)[:100])
-        self.changed(request)
-
-
-class RouteForm(forms.ModelForm):
-    """Agents are chosen by name."""
-
-    agent = AgentChoiceField(label="Answered by")
-
-    class Meta:
-        model = Route
-        fields = ("agent", "enabled")
-
-
-class RouteInline(admin.StackedInline):
-    """The agent that answers this number."""
-
-    model = Route
-    form = RouteForm
-    can_delete = False
-    min_num = 1
-
-
-@admin.register(Number)
-class NumberAdmin(RoutingAdmin):
-    """What can be dialled, and who answers."""
-
-    inlines = (RouteInline,)
-    search_fields = ("dialled", "label")
-    list_select_related = ("route",)
-
-    def get_list_display(self, request: HttpRequest) -> tuple[Any, ...]:
-        return ("dialled", "label", _answered_by_column(), "in_service")
-
-    @admin.display(description="in service", boolean=True)
-    def in_service(self, number: Number) -> bool:
-        return hasattr(number, "route") and number.route.enabled
-
-
-def _answered_by_column() -> Any:
-    agents = answering_agents()  # once for the whole list
-
-    @admin.display(description="answered by")
-    def column(number: Number) -> str:
-        agent = agents.get(number.route.agent) if hasattr(number, "route") else None
-        if agent is None:
-            return "nobody"
-        version = f"version {agent.version}" if agent.version else "not published"
-        return f"{agent.name} ({version})"
-
-    return column
-
-
-class WidgetKeyForm(forms.ModelForm):
-    """Origins one per line, agents by name."""
-
-    agent = AgentChoiceField(label="Answered by")
-    origins = OriginsField(
-        required=False,
-        help_text="Sites that may use this key, one per line, exactly as the browser's address begins: "
-        "https://www.example.com. No wildcards. Without one, nobody can use it.",
-    )
-
-    class Meta:
-        model = WidgetKey
-        fields = ("label", "key", "agent", "origins", "enabled")
-
-
-@admin.register(WidgetKey)
-class WidgetKeyAdmin(RoutingAdmin):
-    """Sites that may call from the browser."""
-
-    form = WidgetKeyForm
-    list_display = ("label_or_key", "key", "agent", "sites", "enabled")
-    list_filter = ("enabled", "agent")
-    search_fields = ("label", "key", "agent")
-    readonly_fields = ("embed",)
-
-    def get_fields(self, request: HttpRequest, obj: WidgetKey | None = None) -> tuple[str, ...]:
-        fields = ("label", "key", "agent", "origins", "enabled")
-        return (*fields, "embed") if obj else fields
-
-    def get_object(
-        self, request: HttpRequest, object_id: str, from_field: str | None = None
-    ) -> WidgetKey | None:
-        key: WidgetKey | None = super().get_object(request, object_id, from_field)
-        if key is not None:  # the address this person sees us under goes into the tag to copy
-            vars(key)["script"] = request.build_absolute_uri(settings.WIDGET_SCRIPT)
-        return key
-
-    @admin.display(description="site", ordering="label")
-    def label_or_key(self, key: WidgetKey) -> str:
-        return key.label or key.key
-
-    @admin.display(description="origins")
-    def sites(self, key: WidgetKey) -> str:
-        return ", ".join(key.origins) or "none: nobody can use it"
-
-    @admin.display(description="for the page")
-    def embed(self, key: WidgetKey) -> SafeString:
-        script = f'<script src="{vars(key)["script"]}" defer></script>'
-        tag = f'{script}\n<voice-agent agent="{key.key}"></voice-agent>'
-        return format_html('<pre class="embed">{}</pre>', tag)
+from telephony.models import AuditEvent, CallRecord, Outbox, RejectedEvent
+from telephony.selectors import masked, readable, state_of_call, summary_of_call
+from telephony.services import record_audit
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):

@@ -1,16 +1,13 @@
-"""Reads of the telephony tables."""
+"""Reads of calls, their logs and their audit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
-from django.conf import settings
 from django.db import connection
 from django.db.models import Model
-from django.utils.module_loading import import_string
 
 from telephony.call.errors import BrokenLogError, CallGoneError
 from telephony.call.events import Recorded
@@ -24,59 +21,13 @@ from telephony.models import (
     CallRecord,
     CallSummary,
     Outbox,
-    Route,
     ShipperPosition,
-    WidgetKey,
 )
 
 VISIBLE_END: Final = 2
 """Characters of a number that stay readable when it is masked."""
 
 UNREADABLE: Final = "cannot be decrypted"
-
-
-@dataclass(frozen=True, slots=True)
-class AnsweringAgent:
-    """An agent as telephony knows it. `version`: the published one; None if callers cannot have it yet."""
-
-    slug: str
-    name: str
-    version: int | None
-
-
-def answering_agents() -> Mapping[str, AnsweringAgent]:
-    """By slug; who they are is the business of whoever is bound in the settings."""
-    agents: Mapping[str, AnsweringAgent] = import_string(settings.TELEPHONY_AGENTS)()
-    return agents
-
-
-def snapshot_routing() -> dict[str, list[dict[str, Any]]]:
-    """`routes` and `widgets` of the snapshot (docs/wire.md): what is enabled and can be answered."""
-    agents = answering_agents()
-
-    def answer(slug: str) -> dict[str, Any] | None:
-        agent = agents.get(slug)
-        if agent is None or agent.version is None:
-            return None
-        return {"agent": agent.slug, "version": agent.version}
-
-    routes = [
-        {"number": route.number.dialled} | chosen
-        for route in Route.objects.filter(enabled=True).select_related("number")
-        if (chosen := answer(route.agent))
-    ]
-    widgets = [
-        {"key": key.key} | chosen | {"origins": list(key.origins)}
-        for key in WidgetKey.objects.filter(enabled=True)
-        if key.origins and (chosen := answer(key.agent))
-    ]
-    return {"routes": routes, "widgets": widgets}
-
-
-def origins_of_widget(key: str) -> tuple[str, ...]:
-    """Origins a key works on; empty for a key that is unknown or off: one answer for both."""
-    found = WidgetKey.objects.filter(key=key, enabled=True).first()
-    return tuple(found.origins) if found else ()
 
 
 def recorded(rows: Iterable[CallEventRow]) -> list[Recorded]:

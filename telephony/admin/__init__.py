@@ -1,0 +1,5 @@
+"""Numbers, trunks, phones, widget keys, calls and audit in the admin. Calls and audit are for reading alone."""
+
+from telephony.admin import calls, outbound, routing, tokens, trunks
+
+__all__ = ["calls", "outbound", "routing", "tokens", "trunks"]
