@@ -45,7 +45,7 @@ class Intake:
     def clear(self, row: int) -> None:
         """The row's audio so far belongs to nobody."""
         self._decoding.pop(row, None)
-        self.noise.end(row)
+        self.noise.clear(row)
         self._table(row).clear(row)
 
     def _table(self, row: int) -> JitterBuffers:
@@ -131,7 +131,6 @@ class Intake:
     def audio(self, leg: Leg, packet: RtpPacket, law: int, now: float) -> None:
         """A packet that `fits`."""
         slots, row = self._slots, leg.row
-        self.noise.end(row)
         if law == CODED and leg.decoder is not None:
             self._coded(leg, packet, leg.decoder, now)
             return
@@ -142,6 +141,7 @@ class Intake:
         ahead = sequence_step(packet.sequence, int(slots.last_sequence[row]) & 0xFFFF)
         if offset < 0:
             return
+        self.noise.end(row, offset // FRAME_SAMPLES)
         if ahead == 1:
             self._buffers.expect(row, offset // FRAME_SAMPLES)
         if len(pcm) == FRAME_SAMPLES and offset % FRAME_SAMPLES == 0:
@@ -165,6 +165,7 @@ class Intake:
         if leg.decoded != int(slots.last_sequence[row]):
             # The first, or the fast path has taken some since.
             decoder.begin(packet, int(slots.last_frame[row]) + whole)
+        self.noise.end(row, int(slots.last_frame[row]) + whole)
         self._note_jitter(row, packet, 50 * clock_step, now)
         leg.newest_payload = packet.payload
         if decoder.take(packet, now):
