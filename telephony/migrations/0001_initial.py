@@ -3,334 +3,177 @@
 import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
-from django.db import migrations, models
-
 import telephony.models.fields
 import telephony.models.routing
+from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
+
     initial = True
 
-    dependencies = []
+    dependencies = [
+    ]
 
     operations = [
         migrations.CreateModel(
-            name="AuditEvent",
+            name='AuditEvent',
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("who", models.CharField(max_length=150)),
-                ("what", models.CharField(db_index=True, max_length=64)),
-                ("object", models.CharField(db_index=True, max_length=100)),
-                ("detail", models.JSONField(blank=True, default=dict)),
-                ("at", models.DateTimeField(db_index=True, default=django.utils.timezone.now)),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('who', models.CharField(max_length=150)),
+                ('what', models.CharField(db_index=True, max_length=64)),
+                ('object', models.CharField(db_index=True, max_length=100)),
+                ('detail', models.JSONField(blank=True, default=dict)),
+                ('at', models.DateTimeField(db_index=True, default=django.utils.timezone.now)),
             ],
             options={
-                "verbose_name": "audit entry",
-                "verbose_name_plural": "audit",
-                "ordering": ("-at", "-id"),
+                'verbose_name': 'audit entry',
+                'verbose_name_plural': 'audit',
+                'ordering': ('-at', '-id'),
             },
         ),
         migrations.CreateModel(
-            name="CallRecord",
+            name='CallRecord',
             fields=[
-                (
-                    "call",
-                    models.CharField(
-                        max_length=64, primary_key=True, serialize=False, verbose_name="call id"
-                    ),
-                ),
-                ("node", models.CharField(max_length=32)),
-                (
-                    "seq",
-                    models.PositiveIntegerField(
-                        default=0, help_text="Position of the log this row shows."
-                    ),
-                ),
-                ("phase", models.CharField(max_length=16)),
-                ("direction", models.CharField(max_length=16)),
-                ("transport", models.CharField(max_length=16)),
-                ("caller", telephony.models.fields.EncryptedTextField(blank=True)),
-                ("called", telephony.models.fields.EncryptedTextField(blank=True)),
-                ("agent", models.SlugField(blank=True, max_length=64)),
-                ("version", models.PositiveIntegerField(null=True)),
-                ("step", models.CharField(blank=True, max_length=64)),
-                (
-                    "controller",
-                    models.CharField(blank=True, max_length=150, verbose_name="taken over by"),
-                ),
-                ("started_at", models.DateTimeField(db_index=True, null=True)),
-                ("answered_at", models.DateTimeField(null=True)),
-                ("ended_at", models.DateTimeField(db_index=True, null=True)),
-                ("end_cause", models.CharField(blank=True, max_length=64)),
-                ("barge_ins", models.PositiveIntegerField(default=0)),
-                ("answer_ms", models.FloatField(null=True, verbose_name="median response (ms)")),
-                (
-                    "person_requested",
-                    models.BooleanField(default=False, verbose_name="asked for a person"),
-                ),
+                ('call', models.CharField(max_length=64, primary_key=True, serialize=False, verbose_name='call id')),
+                ('node', models.CharField(max_length=32)),
+                ('seq', models.PositiveIntegerField(default=0, help_text='Position of the log this row shows.')),
+                ('phase', models.CharField(max_length=16)),
+                ('direction', models.CharField(max_length=16)),
+                ('transport', models.CharField(max_length=16)),
+                ('caller', telephony.models.fields.EncryptedTextField(blank=True)),
+                ('called', telephony.models.fields.EncryptedTextField(blank=True)),
+                ('agent', models.SlugField(blank=True, max_length=64)),
+                ('version', models.PositiveIntegerField(null=True)),
+                ('step', models.CharField(blank=True, max_length=64)),
+                ('controller', models.CharField(blank=True, max_length=150, verbose_name='taken over by')),
+                ('started_at', models.DateTimeField(db_index=True, null=True)),
+                ('answered_at', models.DateTimeField(null=True)),
+                ('ended_at', models.DateTimeField(db_index=True, null=True)),
+                ('end_cause', models.CharField(blank=True, max_length=64)),
+                ('barge_ins', models.PositiveIntegerField(default=0)),
+                ('answer_ms', models.FloatField(null=True, verbose_name='median response (ms)')),
+                ('person_requested', models.BooleanField(default=False, verbose_name='asked for a person')),
             ],
             options={
-                "verbose_name": "call",
-                "ordering": ("-started_at",),
-                "permissions": (
-                    ("view_call", "Can see calls"),
-                    ("listen_call", "Can listen to a live call"),
-                    ("take_over_call", "Can take over a live call and hand it back"),
-                    ("end_call", "Can end a live call"),
-                    ("view_transcript", "Can read what was said"),
-                    ("view_pii", "Can see numbers and names unmasked"),
-                ),
-                "default_permissions": (),
+                'verbose_name': 'call',
+                'ordering': ('-started_at',),
+                'permissions': (('view_call', 'Can see calls'), ('listen_call', 'Can listen to a live call'), ('take_over_call', 'Can take over a live call and hand it back'), ('end_call', 'Can end a live call'), ('view_transcript', 'Can read what was said'), ('view_pii', 'Can see numbers and names unmasked')),
+                'default_permissions': (),
             },
         ),
         migrations.CreateModel(
-            name="Number",
+            name='Number',
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                (
-                    "dialled",
-                    models.CharField(
-                        help_text="Exactly as it arrives: +4930123456, or demo for sip:demo@this-machine.",
-                        max_length=64,
-                        unique=True,
-                        validators=[
-                            django.core.validators.RegexValidator(
-                                "^\\+?[A-Za-z0-9][A-Za-z0-9._\\-]{0,62}$",
-                                "A number such as +4930123456 or an extension such as demo: letters, digits, dots and dashes.",
-                            )
-                        ],
-                    ),
-                ),
-                (
-                    "label",
-                    models.CharField(
-                        blank=True, help_text="What people here call it.", max_length=100
-                    ),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('dialled', models.CharField(help_text='Exactly as it arrives: +4930123456, or demo for sip:demo@this-machine.', max_length=64, unique=True, validators=[django.core.validators.RegexValidator('^\\+?[A-Za-z0-9][A-Za-z0-9._\\-]{0,62}$', 'A number such as +4930123456 or an extension such as demo: letters, digits, dots and dashes.')])),
+                ('label', models.CharField(blank=True, help_text='What people here call it.', max_length=100)),
             ],
             options={
-                "ordering": ("dialled",),
+                'ordering': ('dialled',),
             },
         ),
         migrations.CreateModel(
-            name="ShipperPosition",
+            name='ShipperPosition',
             fields=[
-                ("node", models.CharField(max_length=32, primary_key=True, serialize=False)),
-                (
-                    "spool",
-                    models.CharField(
-                        blank=True,
-                        help_text="Which file: a new one counts from 1 again.",
-                        max_length=32,
-                    ),
-                ),
-                ("position", models.BigIntegerField(default=0)),
+                ('node', models.CharField(max_length=32, primary_key=True, serialize=False)),
+                ('spool', models.CharField(blank=True, help_text='Which file: a new one counts from 1 again.', max_length=32)),
+                ('position', models.BigIntegerField(default=0)),
             ],
         ),
         migrations.CreateModel(
-            name="WidgetKey",
+            name='WidgetKey',
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                (
-                    "key",
-                    models.SlugField(
-                        default=telephony.models.routing.new_public_key,
-                        help_text="Stands in the page's source; it is public. The origins are what protects it.",
-                        max_length=64,
-                        unique=True,
-                    ),
-                ),
-                (
-                    "label",
-                    models.CharField(
-                        blank=True, help_text="Which site this is for.", max_length=100
-                    ),
-                ),
-                ("agent", models.SlugField(max_length=64)),
-                (
-                    "origins",
-                    models.JSONField(
-                        blank=True,
-                        default=list,
-                        help_text="Sites that may use this key; without one, nobody can.",
-                        validators=[telephony.models.routing.validate_origins],
-                    ),
-                ),
-                ("enabled", models.BooleanField(default=True)),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('key', models.SlugField(default=telephony.models.routing.new_public_key, help_text="Stands in the page's source; it is public. The origins are what protects it.", max_length=64, unique=True)),
+                ('label', models.CharField(blank=True, help_text='Which site this is for.', max_length=100)),
+                ('agent', models.SlugField(max_length=64)),
+                ('origins', models.JSONField(blank=True, default=list, help_text='Sites that may use this key; without one, nobody can.', validators=[telephony.models.routing.validate_origins])),
+                ('enabled', models.BooleanField(default=True)),
             ],
             options={
-                "ordering": ("key",),
+                'ordering': ('key',),
             },
         ),
         migrations.CreateModel(
-            name="CallSummary",
+            name='CallSummary',
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("text", telephony.models.fields.EncryptedTextField()),
-                (
-                    "figures",
-                    models.JSONField(
-                        default=dict, help_text="Numbers only; nothing a caller said."
-                    ),
-                ),
-                ("written_at", models.DateTimeField()),
-                (
-                    "record",
-                    models.OneToOneField(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="summary",
-                        to="telephony.callrecord",
-                    ),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('text', telephony.models.fields.EncryptedTextField()),
+                ('figures', models.JSONField(default=dict, help_text='Numbers only; nothing a caller said.')),
+                ('written_at', models.DateTimeField()),
+                ('record', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='summary', to='telephony.callrecord')),
             ],
             options={
-                "verbose_name": "summary",
-                "verbose_name_plural": "summaries",
+                'verbose_name': 'summary',
+                'verbose_name_plural': 'summaries',
             },
         ),
         migrations.CreateModel(
-            name="Outbox",
+            name='Outbox',
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("topic", models.CharField(max_length=32)),
-                ("key", models.CharField(max_length=100)),
-                ("body", models.JSONField(default=dict, help_text="Ids only; nothing personal.")),
-                ("tries", models.PositiveIntegerField(default=0)),
-                ("next_at", models.DateTimeField(db_index=True)),
-                ("done_at", models.DateTimeField(blank=True, null=True)),
-                ("last_error", models.CharField(blank=True, max_length=200)),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('topic', models.CharField(max_length=32)),
+                ('key', models.CharField(max_length=100)),
+                ('body', models.JSONField(default=dict, help_text='Ids only; nothing personal.')),
+                ('tries', models.PositiveIntegerField(default=0)),
+                ('next_at', models.DateTimeField(db_index=True)),
+                ('done_at', models.DateTimeField(blank=True, null=True)),
+                ('last_error', models.CharField(blank=True, max_length=200)),
             ],
             options={
-                "verbose_name_plural": "outbox",
-                "ordering": ("id",),
-                "constraints": [
-                    models.UniqueConstraint(fields=("topic", "key"), name="one_task_per_fact")
-                ],
+                'verbose_name_plural': 'outbox',
+                'ordering': ('id',),
+                'constraints': [models.UniqueConstraint(fields=('topic', 'key'), name='one_task_per_fact')],
             },
         ),
         migrations.CreateModel(
-            name="RejectedEvent",
+            name='RejectedEvent',
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("node", models.CharField(max_length=32)),
-                ("spool", models.CharField(blank=True, max_length=32)),
-                ("position", models.BigIntegerField()),
-                ("call", models.CharField(blank=True, max_length=64)),
-                ("seq", models.PositiveIntegerField(null=True)),
-                ("reason", models.CharField(max_length=200)),
-                ("body", telephony.models.fields.EncryptedTextField(blank=True)),
-                ("at", models.DateTimeField()),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('node', models.CharField(max_length=32)),
+                ('spool', models.CharField(blank=True, max_length=32)),
+                ('position', models.BigIntegerField()),
+                ('call', models.CharField(blank=True, max_length=64)),
+                ('seq', models.PositiveIntegerField(null=True)),
+                ('reason', models.CharField(max_length=200)),
+                ('body', telephony.models.fields.EncryptedTextField(blank=True)),
+                ('at', models.DateTimeField()),
             ],
             options={
-                "ordering": ("-at",),
-                "constraints": [
-                    models.UniqueConstraint(
-                        fields=("node", "spool", "position"), name="one_rejection_per_row"
-                    )
-                ],
+                'ordering': ('-at',),
+                'constraints': [models.UniqueConstraint(fields=('node', 'spool', 'position'), name='one_rejection_per_row')],
             },
         ),
         migrations.CreateModel(
-            name="Route",
+            name='Route',
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                (
-                    "agent",
-                    models.SlugField(
-                        help_text="Answers with the version that is published when the call comes in.",
-                        max_length=64,
-                    ),
-                ),
-                (
-                    "enabled",
-                    models.BooleanField(
-                        default=True,
-                        help_text="Off: callers of this number are told that it is not in service.",
-                    ),
-                ),
-                (
-                    "number",
-                    models.OneToOneField(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="route",
-                        to="telephony.number",
-                    ),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('agent', models.SlugField(help_text='Answers with the version that is published when the call comes in.', max_length=64)),
+                ('enabled', models.BooleanField(default=True, help_text='Off: callers of this number are told that it is not in service.')),
+                ('number', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='route', to='telephony.number')),
             ],
             options={
-                "ordering": ("number__dialled",),
+                'ordering': ('number__dialled',),
             },
         ),
         migrations.CreateModel(
-            name="CallEventRow",
+            name='CallEventRow',
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("seq", models.PositiveIntegerField()),
-                ("kind", models.CharField(max_length=32)),
-                ("at_us", models.BigIntegerField(help_text="Wall time, Unix microseconds.")),
-                ("actor", models.CharField(max_length=150)),
-                ("idempotency_key", models.CharField(blank=True, max_length=200)),
-                (
-                    "version",
-                    models.PositiveSmallIntegerField(default=1, help_text="Of the event's schema."),
-                ),
-                ("body", telephony.models.fields.EncryptedTextField()),
-                (
-                    "record",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="events",
-                        to="telephony.callrecord",
-                    ),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('seq', models.PositiveIntegerField()),
+                ('kind', models.CharField(max_length=32)),
+                ('at_us', models.BigIntegerField(help_text='Wall time, Unix microseconds.')),
+                ('actor', models.CharField(max_length=150)),
+                ('idempotency_key', models.CharField(blank=True, max_length=200)),
+                ('version', models.PositiveSmallIntegerField(default=1, help_text="Of the event's schema.")),
+                ('body', telephony.models.fields.EncryptedTextField()),
+                ('record', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='telephony.callrecord')),
             ],
             options={
-                "verbose_name": "call event",
-                "ordering": ("record", "seq"),
-                "constraints": [
-                    models.UniqueConstraint(fields=("record", "seq"), name="one_event_per_position")
-                ],
+                'verbose_name': 'call event',
+                'ordering': ('record', 'seq'),
+                'constraints': [models.UniqueConstraint(fields=('record', 'seq'), name='one_event_per_position')],
             },
         ),
     ]

@@ -20,7 +20,8 @@ def make_groups(apps, schema_editor):
     supervisor.permissions.set(rights.filter(codename__in=SUPERVISOR))
     admin, _ = groups.get_or_create(name="Admin")
     admin.permissions.set(
-        rights.filter(content_type__model__in=ADMIN_EDITS) | rights.filter(codename__in=ADMIN_READS)
+        rights.filter(content_type__model__in=ADMIN_EDITS)
+        | rights.filter(codename__in=ADMIN_READS)
     )
 
 
