@@ -41,6 +41,10 @@ class Peer:
         [found] = [event for event in self.engine.events() if isinstance(event, kind)]
         return found
 
+    def events(self, kind):
+        """All events of a kind since the last look."""
+        return [event for event in self.engine.events() if isinstance(event, kind)]
+
     def answered(self, **values):
         """A call of the peer that is answered and ACKed: session, our tag."""
         self.send(request(body=OFFER, **values))
