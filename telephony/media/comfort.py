@@ -22,9 +22,12 @@ class ComfortNoise:
         self._end = np.full(rows, _NEVER, np.int64)
         self._rms = np.zeros(rows, np.float32)
         self._at = 0
+        self.used: set[int] = set()
+        """Rows that have known of some; empty in most nodes, and then nothing else need be asked."""
 
     def begin(self, row: int, frame: int, payload: bytes) -> None:
         """A packet of comfort noise: its first octet is the level in -dBov (RFC 3389 3.1)."""
+        self.used.add(row)
         level = payload[0] & _LEVEL if payload else _LEVEL
         self._rms[row] = _OVERLOAD * 10 ** (-level / 20)
         if not self.goes_on(row):
@@ -37,6 +40,7 @@ class ComfortNoise:
 
     def clear(self, row: int) -> None:
         """A stream that knows of none."""
+        self.used.discard(row)
         self._first[row] = self._end[row] = _NEVER
 
     def goes_on(self, row: int) -> bool:

@@ -25,7 +25,7 @@ from telephony.media.playout import Voices
 from telephony.media.ports import AudioTap, Datagrams
 from telephony.media.receiver import Receiver
 from telephony.media.registry import PortLedger, Registry
-from telephony.media.reports import Reports
+from telephony.media.reports import Heard, Reports
 from telephony.media.resample import WIDE
 from telephony.media.sender import Sender
 from telephony.media.slots import FRAME_SAMPLES, QUARTERS, RtpSlots, rows_of_quarter
@@ -71,9 +71,9 @@ class Engine:
         self.reports = Reports(
             settings,
             self.slots,
-            self.buffers,
+            Heard(self.buffers, self.stream_playback.concealed),
+            Heard(self.wide_buffers, self.wide_playback.concealed),
             self.legs,
-            self.stream_playback.concealed,
             datagrams,
             self.counters,
         )
@@ -87,7 +87,8 @@ class Engine:
         self.intake.decode(now)
         self.packet_legs.receive(now)
         notices = self.ears.hear(self.buffers, 0, now)
-        notices += self.ears.hear(self.wide_buffers, 0, now)
+        if self.slots.coders:
+            notices += self.ears.hear(self.wide_buffers, 0, now)
         notices += self.ears.hear(self.packet_legs.buffers, self.slots.rows, now)
         notices += self.ears.end_silent(now)
         notices += self._play_out(quarter, now)
@@ -102,7 +103,8 @@ class Engine:
         round_number = self._sub_tick // QUARTERS
         adapt = round_number % ADAPT_EVERY == ADAPT_EVERY - 1
         self._play_streams(self.stream_playback, self.buffers, 0, quarter, adapt=adapt)
-        self._play_streams(self.wide_playback, self.wide_buffers, 0, quarter, adapt=adapt)
+        if self.slots.coders:
+            self._play_streams(self.wide_playback, self.wide_buffers, 0, quarter, adapt=adapt)
         self._play_streams(
             self.packet_playback, self.packet_legs.buffers, self.slots.rows, quarter, adapt=adapt
         )

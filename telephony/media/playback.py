@@ -38,7 +38,9 @@ class StreamPlayback:
         buffers = self._buffers
         frames, have = buffers.advance(rows)
         self._run[rows] = np.where(have, 0, self._run[rows] + 1)
-        missing = ~have & (frames >= buffers.first[rows]) & ~self._noise.covers(rows, frames)
+        missing = ~have & (frames >= buffers.first[rows])
+        if self._noise.used:
+            missing &= ~self._noise.covers(rows, frames)
         self.concealed[rows[missing]] += 1
         wanted = self._floor.wanted(rows + self._first)
         if wanted.any():
@@ -57,7 +59,7 @@ class StreamPlayback:
         run = int(self._run[row]) - 1
         last = frame - 1 - run
         size = buffers.pcm.shape[2]
-        if self._noise.covers(np.array([row]), np.array([frame]))[0]:
+        if row in self._noise.used and self._noise.covers(np.array([row]), np.array([frame]))[0]:
             return self._noise.frame(row, size)
         if last < buffers.first[row] or buffers.tag[row, last & (RING - 1)] != last:
             return np.zeros(size, np.int16)

@@ -49,8 +49,8 @@ class Sender:
         rows = rows_of_quarter(slots.active, quarter)
         if not len(rows):
             return
-        coded = slots.coded[rows]
-        if coded.any():
+        if slots.coders:
+            coded = slots.coded[rows]
             self._write_plain(rows[~coded])
             self._write_coded(rows[coded])
         else:
