@@ -224,8 +224,7 @@ class CallMedia:
             case notices.SpeechStopped(last_voiced_at=at):
                 session.media(SpeechPaused(leg, self._call_time(at)))
             case notices.Digit(digit=digit):
-                session.media(DigitPressed(leg, digit))
-                self._report(DigitReceived(leg=leg, digit=digit))
+                self.pressed(leg, digit)
             case notices.MediaLost(silent_for=seconds):
                 self._media_lost(session, leg, seconds)
             case notices.Gap(frames=frames):
@@ -240,6 +239,12 @@ class CallMedia:
                 self._media_back(session, leg)
             case _:
                 assert_never(notice)
+
+    def pressed(self, leg: LegId, digit: str) -> None:
+        """A key press, however it came."""
+        if self._session is not None:
+            self._session.media(DigitPressed(leg, digit))
+            self._report(DigitReceived(leg=leg, digit=digit))
 
     def _call_time(self, at: float) -> float:
         now_s = self._session.now_s() if self._session is not None else 0.0

@@ -1,28 +1,51 @@
-"""A caller by SIP: one dialog and one RTP slot. Answers, follows re-INVITEs, and says what became of the call.
+"""What all legs by SIP have in common: one dialog, one RTP slot, hold, re-INVITE, digits, and the end.
 
-The hold state is ours: it follows the direction that our own last answer gave, not the words of their offer.
+The hold state is ours: it follows the direction that our own last answer gave, not the words of their offer. Incoming
+and dialled legs (`incoming_leg`, `dialled_leg`) differ in how their dialog begins.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from ipaddress import IPv4Network
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final, Literal, Protocol
 
-from telephony.call.commands import CallCommand, ConnectLeg, HoldCall, RemoveLeg, ResumeCall
-from telephony.call.ids import CALLER
+from telephony.call.commands import (
+    CallCommand,
+    ConnectLeg,
+    HoldCall,
+    RemoveLeg,
+    Report,
+    ResumeCall,
+)
+from telephony.call.ids import CALLER, LegId
+from telephony.call.transfer_events import TrunkMeasured
 from telephony.legs.call_audio import CallMedia
+from telephony.legs.info_digits import digit_of, info_of
 from telephony.legs.plane_port import Plane
-from telephony.media.commands import ChangeRtp, Remove, StartRtp
-from telephony.media.handles import SlotHandle
+from telephony.legs.sip_media import RtpPlace, is_held, rtp_parameters
+from telephony.media.commands import ChangeRtp, Remove, SendDigits, StartRtp
 from telephony.media.parameters import MediaCodec, RtpParameters
 from telephony.sdp import offer_answer
-from telephony.sdp.offer_answer import Agreed, Capabilities, NotAcceptable, Offer
+from telephony.sdp.offer_answer import Agreed, NotAcceptable, Offer
 from telephony.sip.errors import SipError, reason_header
-from telephony.sip.session import Cause, EndKind, IncomingSession, Phase
+from telephony.sip.events import (
+    InfoReceived,
+    ReferEnded,
+    ReferProgress,
+    ReferReceived,
+    ReinviteAcked,
+    ReinviteAnswered,
+    ReinviteReceived,
+    ReinviteRejected,
+    SipEvent,
+    Terminated,
+)
+from telephony.sip.session import Cause, EndKind, Phase, Session
 
-SIP_RATE_HZ: Final = 8000
 _Q850_NORMAL: Final = 16
+_NOT_ACCEPTABLE: Final = 488
+
+ReferEvent = ReferReceived | ReferProgress | ReferEnded
 
 
 class Wire(Protocol):
@@ -39,216 +62,240 @@ class Calls(Protocol):
     def post(self, command: CallCommand) -> None: ...
 
 
-class UnacceptableOfferError(Exception):
-    """The SDP cannot be used; `warning` is the value of a Warning header for the 488."""
-
-    def __init__(self, reason: str, warning: str) -> None:
-        super().__init__(reason)
-        self.warning = warning
-
-
-@dataclass(frozen=True, slots=True)
-class RtpPlace:
-    """A reserved slot and what our SDP says of it."""
-
-    slot: SlotHandle
-    capabilities: Capabilities
-
-
-def reserve(
-    plane: Plane, address: str, offer: bytes | None, source: str
-) -> tuple[RtpPlace, Agreed | None]:
-    """Judges the offer and reserves a slot for it; without an offer only the slot. `source`: who sent the INVITE.
-
-    Raises: UnacceptableOfferError, NoMediaCapacityError.
-    """
-    if offer is None:
-        slot, port = plane.reserve_rtp(None, nat=True)
-        return RtpPlace(slot, Capabilities(address, port)), None
-    tried = _accepted(offer_answer.answer(offer, Capabilities(address, 9)))
-    remote = (tried.remote_address, tried.remote_port)
-    slot, port = plane.reserve_rtp(remote, nat=tried.remote_address != source)
-    capabilities = Capabilities(address, port)
-    return RtpPlace(slot, capabilities), _accepted(offer_answer.answer(offer, capabilities))
-
-
-def _accepted(result: Agreed | NotAcceptable) -> Agreed:
-    if isinstance(result, NotAcceptable):
-        raise UnacceptableOfferError(result.reason, result.warning)
-    return result
-
-
-def rtp_parameters(agreed: Agreed, source: str) -> RtpParameters:
-    """What the plane needs of an agreement. `source`: where the signalling came from, for phones behind NAT."""
-    behind_nat = agreed.remote_address != source and _is_ipv4(source)
-    networks = (IPv4Network(source),) if behind_nat else ()
-    return RtpParameters(
-        remote=(agreed.remote_address, agreed.remote_port),
-        payload_type=agreed.send_payload_type,
-        codec=MediaCodec(agreed.codec.name),
-        accepted=tuple((number, MediaCodec(codec.name)) for number, codec in agreed.accepted),
-        dtmf_payload_type=agreed.dtmf_receive_type,
-        dtmf_send_payload_type=agreed.dtmf_send_type,
-        dtmf_rate_hz=agreed.dtmf_rate_hz,
-        comfort_noise_payload_type=agreed.comfort_noise_type,
-        media_networks=networks,
-        ptime_ms=agreed.ptime_ms,
-        sending=agreed.direction.sends,
-        receiving=agreed.direction.receives,
-        rtcp_mux=agreed.rtcp_mux,
-        remote_rtcp=agreed.remote_rtcp,
-        srtp=agreed.crypto,
-        fec=agreed.fec,
-        max_bitrate=agreed.max_bitrate,
-    )
-
-
-def _is_ipv4(host: str) -> bool:
-    return host.count(".") == 3 and ":" not in host
-
-
 class SipLeg:
-    """The caller's leg (`LegControl`). `agreed` None: a late offer, ours goes out in the 200."""
+    """A leg (`LegControl`). `on_refer` gets what concerns transfers; without one a REFER is refused."""
 
-    def __init__(
-        self,
-        session: IncomingSession,
-        wire: Wire,
-        plane: Plane,
-        place: RtpPlace,
-        agreed: Agreed | None,
-    ) -> None:
-        self._session = session
+    direction: Literal["inbound", "outbound"] = "inbound"
+
+    def __init__(self, leg: LegId, wire: Wire, plane: Plane, place: RtpPlace) -> None:
+        self.id = leg
+        self.on_refer: Callable[[SipLeg, ReferEvent], None] | None = None
         self._wire = wire
         self._plane = plane
         self._place = place
-        self._last: Agreed | Offer | None = agreed
+        self._session: Session | None = None
+        self._last: Agreed | Offer | None = None
         self._started = False
+        self._attached = False
+        self._connected = False
         self._held = False
         self._gone = False
+        self._measured = False
+        self._returned = False
         self._call: Calls | None = None
         self._media: CallMedia | None = None
 
-    def bind(self, call: Calls, media: CallMedia) -> None:
-        """The call this leg belongs to; before its `StartCall`."""
-        self._call, self._media = call, media
-        media.attach(CALLER, self._place.slot, SIP_RATE_HZ)
+    @property
+    def session(self) -> Session | None:
+        """The dialog behind the leg; None before the INVITE of a dialled one."""
+        return self._session
 
-    # ------------------------------------------------------------------------------- LegControl
+    @property
+    def place(self) -> RtpPlace:
+        return self._place
 
-    def answer(self) -> None:
-        """200 OK with our SDP; the audio path is up from then on, or from the ACK of a late offer."""
-        if self._gone:
-            return
-        late = self._last is None
-        if self._last is None:
-            self._last = offer_answer.offer(self._place.capabilities)
-        try:
-            self._session.answer(self._last.sdp, self._wire.now())
-        except SipError:
-            self._leave("cancelled")
-            return
-        self._wire.flush()
-        if not late and isinstance(self._last, Agreed):
-            self._start_media(self._last)
+    @property
+    def trunk(self) -> str:
+        return self._place.policy.trunk
+
+    @property
+    def closed(self) -> bool:
+        return self._gone
+
+    def become(self, leg: LegId) -> None:
+        self.id = leg
 
     def close(self, cause: str) -> None:
         """BYE, CANCEL or a final refusal, whichever the phase asks for. Idempotent."""
         if not self._gone:
             self._gone = True
+            self._hang_up(cause)
+        self._give_back()
+
+    def _hang_up(self, cause: str) -> None:
+        if self._session is not None:
             self._session.bye(self._wire.now(), reason=reason_header(_Q850_NORMAL, cause))
             self._wire.flush()
-        if self._media is not None:
-            self._media.detach(CALLER)
+
+    def _give_back(self) -> None:
+        if self._returned:
+            return
+        self._returned = True
+        if self._attached and self._media is not None:
+            self._media.detach(self.id)
         else:
             self._plane.apply(Remove(self._place.slot))
 
+    # ------------------------------------------------------------------------------- digits
+
+    def send_digits(self, digits: str) -> bool:
+        """As the trunk wants them: RFC 4733, or INFO. False if the other side takes neither."""
+        policy = self._place.policy
+        agreed = self._last
+        if not isinstance(agreed, Agreed) or self._session is None or not self._connected:
+            return False
+        if policy.dtmf != "info" and agreed.dtmf_send_type is not None:
+            self._plane.apply(SendDigits(self._place.slot, digits))
+            return True
+        if policy.dtmf not in ("info", "auto"):
+            return False
+        try:
+            for digit in digits:
+                self._session.info(*info_of(digit), self._wire.now())
+        except SipError:
+            return False
+        self._wire.flush()
+        return True
+
     # ------------------------------------------------------------------------------- from the engine
 
-    def acked(self, sdp: bytes | None) -> None:
-        """The ACK of our 200: with a late offer it brings the answer."""
-        if self._started or not isinstance(self._last, Offer):
-            return
-        result = None if sdp is None else offer_answer.accept_answer(self._last, sdp)
-        if isinstance(result, Agreed):
-            self._last = result
-            self._start_media(result)
-        else:
-            self._leave("incompatible_media")
-            self.close("incompatible_media")
+    def handle(self, event: SipEvent) -> None:
+        """One event of the leg's session."""
+        match event:
+            case ReinviteReceived(sdp=sdp):
+                self._reinvited(sdp)
+            case ReinviteAcked(sdp=sdp) | ReinviteAnswered(sdp=sdp):
+                self._their_answer(sdp)
+            case InfoReceived(content_type=kind, body=body):
+                self._informed(kind, body)
+            case ReferReceived() | ReferProgress() | ReferEnded():
+                self._refer(event)
+            case Terminated(cause=cause):
+                self.terminated(cause)
+            case ReinviteRejected():
+                pass  # the session goes on as it was
+            case _:
+                self._handle_own(event)
 
-    def reinvited(self, sdp: bytes | None) -> None:
+    def _handle_own(self, event: SipEvent) -> None:
+        """Events of one kind of leg only."""
+
+    def terminated(self, cause: Cause) -> None:
+        """The dialog is over."""
+        if not self._gone:
+            self._leave(_cause_word(cause, self.id))
+
+    def _reinvited(self, sdp: bytes | None) -> None:
         """Hold, a changed address, another codec: answered at once; what we cannot use is 488 and changes nothing."""
-        now = self._wire.now()
+        session, now = self._session, self._wire.now()
+        if session is None:
+            return
+        capabilities = self._place.capabilities
         if sdp is None:
-            self._last = offer_answer.offer(self._place.capabilities, self._last)
-            self._session.accept_reinvite(self._last.sdp, now)
+            self._last = offer_answer.offer(capabilities, self._last)
+            session.accept_reinvite(self._last.sdp, now)
         else:
-            result = offer_answer.answer(sdp, self._place.capabilities, self._last)
+            result = offer_answer.answer(sdp, capabilities, self._last)
             if isinstance(result, NotAcceptable):
                 warning = (("Warning", result.warning),)
-                self._session.reject_reinvite(488, now, headers=warning)
+                session.reject_reinvite(_NOT_ACCEPTABLE, now, headers=warning)
             else:
-                self._session.accept_reinvite(result.sdp, now)
+                session.accept_reinvite(result.sdp, now)
                 self._changed(result)
         self._wire.flush()
 
-    def reinvite_acked(self, sdp: bytes | None) -> None:
-        """The answer to the offer that an empty re-INVITE had asked for."""
-        if sdp is not None and isinstance(self._last, Offer):
-            result = offer_answer.accept_answer(self._last, sdp)
-            if isinstance(result, Agreed):
-                self._changed(result)
+    def _their_answer(self, sdp: bytes | None) -> None:
+        """The answer to an offer of ours: one that an empty re-INVITE asked for, or a refresh that changed something."""
+        if sdp is None or self._last is None:
+            return
+        ours = self._last
+        if isinstance(ours, Agreed):
+            ours = offer_answer.offer(self._place.capabilities, ours)
+        result = offer_answer.accept_answer(ours, sdp)
+        if isinstance(result, Agreed):
+            self._changed(result)
 
-    def terminated(self, cause: Cause) -> None:
-        """The dialog is over; the last event of it."""
-        if not self._gone:
-            self._leave(_cause_word(cause))
+    def _informed(self, kind: str, body: bytes) -> None:
+        digit = digit_of(kind, body)
+        if digit is not None and self._media is not None:
+            self._media.pressed(self.id, digit)
 
-    # -------------------------------------------------------------------------------
+    def _refer(self, event: ReferEvent) -> None:
+        if self.on_refer is not None:
+            self.on_refer(self, event)
+        elif isinstance(event, ReferReceived):
+            event.session.reject_refer(403, self._wire.now())
+            self._wire.flush()
+
+    # ------------------------------------------------------------------------------- audio
 
     def _start_media(self, agreed: Agreed) -> None:
+        """The audio path, at the rate of the codec agreed on first, which the slot keeps."""
+        self._last = agreed
+        if self._started:
+            self._plane.apply(ChangeRtp(self._place.slot, self._parameters(agreed)))
+            return
         self._started = True
         self._plane.apply(StartRtp(self._place.slot, self._parameters(agreed)))
-        self._post(ConnectLeg(leg=CALLER, codec=agreed.codec.name))
+        if self._media is not None:
+            self._attached = True
+            rate_hz = MediaCodec(agreed.codec.name).rate_hz
+            self._media.attach(self.id, self._place.slot, rate_hz)
+
+    def _connect(self, agreed: Agreed) -> None:
+        self._connected = True
+        self._post(ConnectLeg(leg=self.id, codec=agreed.codec.name))
         self._follow_hold(agreed)
 
     def _changed(self, agreed: Agreed) -> None:
-        self._last = agreed
-        self._plane.apply(ChangeRtp(self._place.slot, self._parameters(agreed)))
-        self._post(ConnectLeg(leg=CALLER, codec=agreed.codec.name))
-        self._follow_hold(agreed)
+        """Before the answer of a call (UPDATE) it is the path that changes, not the call."""
+        self._start_media(agreed)
+        if self._connected:
+            self._connect(agreed)
 
     def _parameters(self, agreed: Agreed) -> RtpParameters:
-        parameters = rtp_parameters(agreed, self._session.flow.remote[0])
-        if parameters.remote[0] == "0.0.0.0":  # the hold of RFC 2543: nowhere to send to
-            return replace(parameters, sending=False, remote=(self._session.flow.remote[0], 9))
-        return parameters
+        source = self._session.flow.remote[0] if self._session is not None else ""
+        return rtp_parameters(agreed, self._place.policy, source)
 
     def _follow_hold(self, agreed: Agreed) -> None:
-        held = not agreed.direction.sends or agreed.remote_address == "0.0.0.0"
+        held = is_held(agreed)
         if held != self._held:
             self._held = held
-            self._post(HoldCall(leg=CALLER) if held else ResumeCall(leg=CALLER))
+            self._post(HoldCall(leg=self.id) if held else ResumeCall(leg=self.id))
+
+    # ------------------------------------------------------------------------------- facts
+
+    def measured(
+        self, status: int, cause: str, pdd_ms: float | None = None, *, answered: bool = False
+    ) -> None:
+        """How an attempt at the trunk went; an answer is told once."""
+        if self._measured:
+            return
+        self._measured = answered
+        codec = self._last.codec.name if isinstance(self._last, Agreed) and answered else ""
+        fact = TrunkMeasured(
+            leg=self.id,
+            trunk=self.trunk,
+            direction=self.direction,
+            status=status,
+            answered=answered,
+            cause=cause,
+            codec=codec,
+            pdd_ms=pdd_ms,
+        )
+        self._post(Report(actor="sip", events=(fact,)))
 
     def _leave(self, cause: str) -> None:
         self._gone = True
-        self._post(RemoveLeg(leg=CALLER, reason=cause))
+        self._post(RemoveLeg(leg=self.id, reason=cause))
 
     def _post(self, command: CallCommand) -> None:
         if self._call is not None:
             self._call.post(command)
 
     @property
-    def answered(self) -> bool:
-        return self._session.phase in {Phase.ANSWERED, Phase.CONFIRMED}
+    def is_answered(self) -> bool:
+        return self._session is not None and self._session.phase in {
+            Phase.ANSWERED,
+            Phase.CONFIRMED,
+        }
 
 
-def _cause_word(cause: Cause) -> str:
+def _cause_word(cause: Cause, leg: LegId) -> str:
     return {
-        EndKind.REMOTE: "caller_hung_up",
+        EndKind.REMOTE: "caller_hung_up" if leg == CALLER else "target_hung_up",
         EndKind.CANCELLED: "cancelled",
-        EndKind.TIMEOUT: "no_ack",
+        EndKind.TIMEOUT: "no_ack" if not cause.reason else "session_timer",
         EndKind.TRANSPORT: "unreachable",
         EndKind.REJECTED: "refused",
         EndKind.LOCAL: "ended",

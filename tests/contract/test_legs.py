@@ -14,8 +14,9 @@ from telephony.call.ids import CALLER
 from telephony.call.ports import LegControl
 from telephony.call.timers import LoopScheduler
 from telephony.legs.call_audio import CallMedia
+from telephony.legs.incoming_leg import IncomingLeg
 from telephony.legs.loopback_leg import LoopbackLeg
-from telephony.legs.sip_leg import SipLeg, reserve
+from telephony.legs.sip_media import LegPolicy, reserve
 from telephony.legs.webrtc_leg import WebRtcLeg
 from telephony.sip.session import Cause, EndKind
 from telephony.webrtc.peer import PeerSettings, PeerState, WebRtcPeer
@@ -65,8 +66,8 @@ class _Loopback:
 
 class _Sip:
     def __init__(self, calls: Calls, plane: FakePlane, media: CallMedia) -> None:
-        place, agreed = reserve(plane, "127.0.0.1", OFFER, "127.0.0.1")
-        self.leg = SipLeg(FakeSession(), FakeWire(), plane, place, agreed)
+        place, agreed = reserve(plane, LegPolicy(address="127.0.0.1"), OFFER, "127.0.0.1")
+        self.leg = IncomingLeg(FakeSession(), FakeWire(), plane, place, agreed)
         self.leg.bind(calls, media)
 
     async def hang_up(self) -> None:
@@ -84,7 +85,7 @@ class _WebRtc:
             settings, scheduler, spawn, on_rtp=lambda _: None, on_state=self._state
         )
         self._connected = asyncio.Event()
-        self._bind: Callable[[], None] = lambda: self.leg.bind(calls, media)
+        self._bind: Callable[[], object] = lambda: self.leg.bind(calls, media)
 
     def _state(self, state: PeerState, reason: str) -> None:
         if state is PeerState.CONNECTED:

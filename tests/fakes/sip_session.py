@@ -1,4 +1,4 @@
-"""An incoming SIP session and its wire that keep what was asked of them."""
+"""A SIP session, either way round, and its wire, that keep what was asked of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from telephony.sip.errors import SipStateError
 from telephony.sip.flow import Flow
 from telephony.sip.headers import NameAddr, parse_name_addr
 from telephony.sip.message import HeaderPair, Headers, Request
-from telephony.sip.session import Phase
+from telephony.sip.session import Phase, Replaces
 
 
 class FakeWire:
@@ -33,6 +33,7 @@ class FakeSession:
         self.request = Request(Headers(), b"", "INVITE", "sip:demo@127.0.0.1")
         self.done: list[tuple[Any, ...]] = []
         self.cancelled = False
+        self.username: str | None = None
 
     @property
     def local(self) -> NameAddr:
@@ -49,8 +50,10 @@ class FakeSession:
         status: int = 180,
         sdp: bytes | None = None,
         headers: Sequence[HeaderPair] = (),
+        reliable: bool | None = None,
     ) -> None:
-        self.done.append(("ring", status))
+        self.phase = Phase.RINGING
+        self.done.append(("ring", status, sdp))
 
     def answer(self, sdp: bytes, now: float, *, headers: Sequence[HeaderPair] = ()) -> None:
         if self.cancelled:
@@ -61,6 +64,7 @@ class FakeSession:
     def reject(
         self, status: int, now: float, *, reason: str = "", headers: Sequence[HeaderPair] = ()
     ) -> None:
+        self.phase = Phase.ENDED
         self.done.append(("reject", status))
 
     def bye(self, now: float, *, reason: str = "", headers: Sequence[HeaderPair] = ()) -> None:
@@ -77,3 +81,39 @@ class FakeSession:
         self, status: int, now: float, *, headers: Sequence[HeaderPair] = ()
     ) -> None:
         self.done.append(("reject_reinvite", status))
+
+    def update(self, sdp: bytes | None, now: float) -> None:
+        self.done.append(("update", sdp))
+
+    def info(self, content_type: str, body: bytes, now: float) -> None:
+        self.done.append(("info", content_type, body))
+
+    def refer(
+        self, refer_to: str, now: float, *, referred_by: str = "", replaces: Replaces | None = None
+    ) -> None:
+        self.done.append(("refer", refer_to, replaces))
+
+    def accept_refer(self, now: float) -> None:
+        self.done.append(("accept_refer",))
+
+    def notify_refer(self, status: int, reason: str, now: float) -> None:
+        self.done.append(("notify_refer", status))
+
+    def reject_refer(self, status: int, now: float) -> None:
+        self.done.append(("reject_refer", status))
+
+    def cancel(self, now: float, *, reason: str = "") -> None:
+        self.done.append(("cancel",))
+
+    def ack(self, sdp: bytes, now: float) -> None:
+        self.done.append(("ack", sdp))
+
+    @property
+    def replaces(self) -> Replaces:
+        return Replaces(self.call_id, "theirs", "ours")
+
+    def allows(self, method: str) -> bool:
+        return True
+
+    def snapshot(self) -> dict[str, Any]:
+        return {}

@@ -1,0 +1,175 @@
+"""The audio of a leg by SIP: what a trunk lets us offer, the slot it is carried by, and what the plane has to know.
+
+Codecs, SRTP, digits and the networks of its media come from the trunk; a phone without one gets what all phones know.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, ip_network
+from typing import Final
+
+from telephony.legs.plane_port import Plane
+from telephony.media.handles import SlotHandle
+from telephony.media.parameters import MediaCodec, RtpParameters
+from telephony.sdp import offer_answer
+from telephony.sdp.offer_answer import (
+    CODECS,
+    G722,
+    OPUS,
+    PCMA,
+    PCMU,
+    Agreed,
+    Capabilities,
+    Codec,
+    NotAcceptable,
+    SrtpPolicy,
+)
+from telephony.trunks import DtmfMode, Trunk
+
+_DISCARD: Final = 9
+_NOWHERE: Final = "0.0.0.0"
+
+
+class UnacceptableOfferError(Exception):
+    """The SDP cannot be used; `warning` is the value of a Warning header for the 488."""
+
+    def __init__(self, reason: str, warning: str) -> None:
+        super().__init__(reason)
+        self.warning = warning
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegPolicy:
+    """What a leg may do. `address`: what our SDP names as ours. `trunk`: its name, empty for phones of ours.
+
+    `media_networks`: where audio may come from beside the address of the SDP.
+    """
+
+    address: str
+    trunk: str = ""
+    codecs: tuple[Codec, ...] = (PCMU, PCMA, G722, OPUS)
+    srtp: SrtpPolicy = SrtpPolicy.OFF
+    dtmf: DtmfMode = "auto"
+    media_networks: tuple[IPv4Network, ...] = ()
+
+    def capabilities(self, port: int) -> Capabilities:
+        """What our SDP says with this port. Keys are made when they are needed."""
+        return Capabilities(
+            self.address,
+            port,
+            codecs=self.codecs,
+            dtmf=self.dtmf in ("auto", "rfc4733"),
+            srtp=self.srtp,
+            new_key=secrets.token_bytes,
+        )
+
+
+def policy_of(trunk: Trunk | None, address: str, *, secure: bool) -> LegPolicy:
+    """The policy of a trunk's legs, or of a phone's. `secure`: the signalling is encrypted, and so may be its keys.
+
+    Raises: UnacceptableOfferError for a trunk that wants SRTP over signalling that everybody can read.
+    """
+    if trunk is None:
+        srtp = SrtpPolicy.OPTIONAL if secure else SrtpPolicy.OFF
+        return LegPolicy(address=address, srtp=srtp)
+    srtp = SrtpPolicy(trunk.srtp)
+    if srtp is not SrtpPolicy.OFF and not (secure or trunk.srtp_without_tls):
+        if srtp is SrtpPolicy.REQUIRED:
+            raise UnacceptableOfferError(
+                "SRTP without TLS", '399 voiceapp "SRTP is taken over TLS only"'
+            )
+        srtp = SrtpPolicy.OFF
+    return LegPolicy(
+        address=trunk.advertised or address,
+        trunk=trunk.name,
+        codecs=tuple(CODECS[name] for name in trunk.codecs),
+        srtp=srtp,
+        dtmf=trunk.dtmf,
+        media_networks=tuple(net for net in trunk.media_networks if isinstance(net, IPv4Network)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RtpPlace:
+    """A reserved slot and what our SDP says of it."""
+
+    slot: SlotHandle
+    port: int
+    policy: LegPolicy
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self.policy.capabilities(self.port)
+
+
+def reserve(
+    plane: Plane, policy: LegPolicy, offer: bytes | None, source: str
+) -> tuple[RtpPlace, Agreed | None]:
+    """Judges the offer and reserves a slot for it; without an offer only the slot. `source`: who sent the INVITE.
+
+    Raises: UnacceptableOfferError, NoMediaCapacityError.
+    """
+    if offer is None:
+        slot, port = plane.reserve_rtp(None, nat=True)
+        return RtpPlace(slot, port, policy), None
+    tried = _accepted(offer_answer.answer(offer, policy.capabilities(_DISCARD)))
+    remote = (tried.remote_address, tried.remote_port)
+    slot, port = plane.reserve_rtp(remote, nat=tried.remote_address != source)
+    place = RtpPlace(slot, port, policy)
+    return place, _accepted(offer_answer.answer(offer, place.capabilities))
+
+
+def _accepted(result: Agreed | NotAcceptable) -> Agreed:
+    if isinstance(result, NotAcceptable):
+        raise UnacceptableOfferError(result.reason, result.warning)
+    return result
+
+
+def rtp_parameters(agreed: Agreed, policy: LegPolicy, source: str) -> RtpParameters:
+    """What the plane needs of an agreement. `source`: where the signalling came from, for phones behind NAT."""
+    parameters = RtpParameters(
+        remote=(agreed.remote_address, agreed.remote_port),
+        payload_type=agreed.send_payload_type,
+        codec=MediaCodec(agreed.codec.name),
+        accepted=tuple((number, MediaCodec(codec.name)) for number, codec in agreed.accepted),
+        dtmf_payload_type=agreed.dtmf_receive_type,
+        dtmf_send_payload_type=agreed.dtmf_send_type,
+        dtmf_rate_hz=agreed.dtmf_rate_hz,
+        comfort_noise_payload_type=agreed.comfort_noise_type,
+        inband_digits=_hears_tones(agreed, policy),
+        media_networks=_networks(agreed, policy, source),
+        ptime_ms=agreed.ptime_ms,
+        sending=agreed.direction.sends,
+        receiving=agreed.direction.receives,
+        rtcp_mux=agreed.rtcp_mux,
+        remote_rtcp=agreed.remote_rtcp,
+        srtp=agreed.crypto,
+        fec=agreed.fec,
+        max_bitrate=agreed.max_bitrate,
+    )
+    if agreed.remote_address == _NOWHERE:  # nowhere to send to
+        return replace(parameters, sending=False, remote=(source, _DISCARD))
+    return parameters
+
+
+def is_held(agreed: Agreed) -> bool:
+    """They do not want to hear us, in today's words or in those of RFC 2543."""
+    return agreed.held or agreed.remote_address == _NOWHERE
+
+
+def _hears_tones(agreed: Agreed, policy: LegPolicy) -> bool:
+    """Digits in the audio where the trunk says so, or where nothing else was agreed on."""
+    if policy.dtmf == "inband":
+        return True
+    return policy.dtmf == "auto" and agreed.dtmf_receive_type is None
+
+
+def _networks(agreed: Agreed, policy: LegPolicy, source: str) -> tuple[IPv4Network, ...]:
+    behind_nat = agreed.remote_address != source and source.count(".") == 3 and ":" not in source
+    if not behind_nat or not source.replace(".", "").isdigit():
+        return policy.media_networks
+    network = ip_network(source)
+    own = (network,) if isinstance(network, IPv4Network) else ()
+    return (*policy.media_networks, *own)
