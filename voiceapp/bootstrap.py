@@ -25,7 +25,7 @@ def run_media_node(configuration: Configuration, number: int) -> None:
     from voiceapp.adapters.brain_socket import BrainSocket, WorkerAddress
     from voiceapp.adapters.bus_client import socket_path
     from voiceapp.adapters.bus_local import LocalNodeBus
-    from voiceapp.adapters.encryption import Keyring
+    from voiceapp.adapters.encryption import Keyring, secret_opener
     from voiceapp.adapters.event_log_sqlite import SqliteEventLog
     from voiceapp.media_node import MediaNode, run_loop
     from voiceapp.node_parts import NodeParts
@@ -33,6 +33,8 @@ def run_media_node(configuration: Configuration, number: int) -> None:
     node = f"node{number}"
     configuration.run.mkdir(mode=0o700, parents=True, exist_ok=True)
     configuration.spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    keyring = Keyring.load(configuration.data_key)
 
     async def main() -> None:
         scheduler = LoopScheduler(asyncio.get_running_loop())
@@ -46,11 +48,12 @@ def run_media_node(configuration: Configuration, number: int) -> None:
         )
         parts = NodeParts(
             bus=LocalNodeBus(node, socket_path(configuration.run, node), scheduler),
-            log=SqliteEventLog(configuration.spool_of(node), Keyring.load(configuration.data_key)),
+            log=SqliteEventLog(configuration.spool_of(node), keyring),
             brains=brains,
             make_participant=participant_factory(brains),
             tap=brains,
             check_definition=check_definition,
+            open_secret=secret_opener(keyring),
         )
         await MediaNode(configuration, node, number - 1, parts).serve()
 

@@ -18,32 +18,29 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, Final
 
-from telephony.admission import Admission, is_allowed, parse_networks
+from telephony.admission import Admission
+from telephony.call.commands import EndCall
 from telephony.call.effects import Limits
 from telephony.call.errors import RequestError
 from telephony.call.ids import CALLER, CallId, LegId
 from telephony.call.registry import CallRegistry
 from telephony.call.session import SessionPorts
 from telephony.call.timers import LoopScheduler, TimerSet
+from telephony.dialplan import Forward, Person, Queue
 from telephony.gateway.browser import BrowserGateway
 from telephony.gateway.desk import DeskGateway
-from telephony.gateway.phone import PhoneGateway
 from telephony.gateway.requests import NodeControls, NodeRequests
 from telephony.gateway.resume import ResumeTokens
-from telephony.gateway.switchboard import Switchboard
+from telephony.gateway.switchboard import LiveCall, Switchboard
 from telephony.legs.webrtc_leg import WebRtcLeg
 from telephony.media.parameters import MediaSettings
 from telephony.media.plane import MediaPlane
-from telephony.sip.core import EngineSettings
-from telephony.sip.engine import SipEngine
-from telephony.sip.events import IncomingInvite, SipEvent
-from telephony.sip.ids import TokenIds
-from telephony.sip.source_guard import OPEN, SourceGuard
-from telephony.sip.transport import SipTransport, TransportSettings
+from telephony.sip.message import HeaderPair
 from telephony.webrtc.peer import PeerSettings, unavailable_reason
 from voiceapp.configuration import Configuration
 from voiceapp.node_load import NodeLoad
-from voiceapp.node_parts import NodeParts, address_for_peers, ports_of
+from voiceapp.node_parts import NodeParts, ports_of
+from voiceapp.node_sip import NodeSip, SipParts
 
 log = logging.getLogger(__name__)
 
@@ -88,22 +85,25 @@ class MediaNode:
                 limits=Limits(resume_s=float(configuration.resume_s)),
             ),
             admit=self._load.refusal,
+            opened=self._load.taken,
             new_id=lambda: CallId(f"c-{secrets.token_hex(8)}"),
         )
         self._board = Switchboard(
             self._registry, self._plane, self._scheduler, self._spawn, parts.make_participant
         )
-        address = address_for_peers(configuration)
-        self._engine = SipEngine(
-            EngineSettings(advertised=(address, self._ports.sip.port)), TokenIds(os.urandom)
+        self._sip = NodeSip(
+            configuration,
+            self._ports,
+            SipParts(
+                board=self._board,
+                scheduler=self._scheduler,
+                spawn=self._spawn,
+                call_refusal=lambda: self._registry.refusal(agent=False),
+                options_refusal=lambda: self._load.unavailable(len(self._registry)),
+                ring=self._ring,
+                usage=configuration.data / f"{node}.usage.json",
+            ),
         )
-        allowed = parse_networks(configuration.sip_networks)
-        guard = SourceGuard(table=lambda source: OPEN if is_allowed(source, allowed) else None)
-        bind = (self._ports.sip.host, self._ports.sip.port)
-        self._sip = SipTransport(
-            self._engine, self._sip_event, TransportSettings(bind=bind, guard=guard)
-        )
-        self._phone = PhoneGateway(self._board, self._sip, address=address)
         self._requests = self._make_requests()
 
     def _media_settings(self) -> MediaSettings:
@@ -130,9 +130,20 @@ class MediaNode:
         )
         browser = BrowserGateway(self._board, partial(make_leg, CALLER), tokens, self._scheduler)
         desk = DeskGateway(self._board, make_leg, lambda: LegId(f"desk-{secrets.token_hex(4)}"))
-        controls = NodeControls(self.health, self._drain, self._parts.check_definition)
+        controls = NodeControls(
+            self.health,
+            self._drain,
+            self._parts.check_definition,
+            self._sip.take_plan,
+            self._parts.open_secret,
+        )
         parts = self._parts
         return NodeRequests(parts.bus, parts.log, self._board, browser, desk, controls)
+
+    def _ring(
+        self, live: LiveCall, whom: Person | Queue | Forward, passed: tuple[HeaderPair, ...]
+    ) -> None:
+        live.session.post(EndCall(cause="no_answer", by="system"))
 
     # ------------------------------------------------------------------------------- life
 
@@ -204,20 +215,8 @@ class MediaNode:
         except (OSError, ValueError, RequestError) as error:
             log.error("snapshot_refused", extra={"reason": str(error)})
 
-    # ------------------------------------------------------------------------------- events
-
-    def _sip_event(self, event: SipEvent) -> None:
-        try:
-            self._phone.handle(event)
-        except Exception:
-            log.exception("sip_event_failed", extra={"event_kind": type(event).__name__})
-            if isinstance(event, IncomingInvite):
-                event.session.bye(self._sip.now())
-                self._sip.flush()
-
     def _drain(self, on: bool) -> None:
         self._load.admission.draining = on
-        self._engine.draining = on
 
     # ------------------------------------------------------------------------------- health
 
@@ -239,11 +238,10 @@ class MediaNode:
             "log": self._parts.log.trouble or "ok",
             "workers": self._parts.brains.ready,
             "revision": self._board.plan.revision,
-            "sip": {
-                "port": self._ports.sip.port,
-                "counters": dict(self._engine.counters),
-                "calls": dict(self._phone.counters),
-            },
+            "load": self._load.health(),
+            "sip": self._sip.health(),
+            "trunks": self._sip.trunks(),
+            "extensions": self._sip.extensions(),
             "pid": os.getpid(),
         }
 

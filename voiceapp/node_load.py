@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from telephony.admission import Admission, Load, Measured, Refusal
@@ -73,6 +73,15 @@ class NodeLoad:
     def taken(self) -> None:
         """One more call was taken."""
         self.admission.taken(self._scheduler.monotonic())
+
+    def health(self) -> Mapping[str, float]:
+        """What was measured last."""
+        return {
+            "late_ms": round(self.measured.late_ms, 2),
+            "lag_ms": round(self.measured.lag_ms, 1),
+            "cpu": round(self.measured.cpu, 2),
+            "free_rtp_slots": self._plane.free_rtp_slots,
+        }
 
     def _load(self, calls: int, agents: int) -> Load:
         return Load(

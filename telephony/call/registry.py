@@ -32,11 +32,19 @@ Admit = Callable[[int, bool], Refusal | None]
 
 
 class CallRegistry:
-    """Live calls by id, and calls that have just ended. For the loop's thread."""
+    """Live calls by id, and calls that have just ended. For the loop's thread. `opened`: one more was taken."""
 
-    def __init__(self, ports: SessionPorts, *, admit: Admit, new_id: Callable[[], CallId]) -> None:
+    def __init__(
+        self,
+        ports: SessionPorts,
+        *,
+        admit: Admit,
+        new_id: Callable[[], CallId],
+        opened: Callable[[], None] = lambda: None,
+    ) -> None:
         self._ports = ports
         self._admit = admit
+        self._opened = opened
         self._new_id = new_id
         self._sessions: dict[CallId, CallSession] = {}
         self._ended: dict[CallId, CallState] = {}
@@ -63,6 +71,7 @@ class CallRegistry:
         session = CallSession(name, self._ports, audio, self._session_closed)
         self._sessions[name] = session
         session.start()
+        self._opened()
         return session
 
     def discard(self, session: CallSession) -> None:

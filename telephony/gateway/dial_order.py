@@ -16,8 +16,10 @@ from typing import ClassVar, Final, Literal, Protocol
 from telephony.call.commands import CallCommand
 from telephony.call.errors import CallError, Retry
 from telephony.call.ids import CallId, LegId
+from telephony.call.ports import LegControl
 from telephony.legs.call_audio import CallMedia
 from telephony.sip.message import HeaderPair
+from telephony.sip.session import Replaces
 
 Purpose = Literal["outbound", "transfer", "person"]
 """`outbound`: a call that we place. `transfer`: a third party for a call. `person`: a registered extension."""
@@ -52,7 +54,7 @@ class DialOrder:
 
     `destination`: E.164, an extension's name, or a SIP URI as far as the rules allow one. `trunk`, `caller_id`: wishes,
     judged by the rules; None lets the rules choose. `agent`: whose limits count. `headers`: extra headers of the INVITE
-    (User-to-User, X-*, Diversion, Referred-By). `replaces`: value of a Replaces header (RFC 3891), already written out.
+    (User-to-User, X-*, Diversion, Referred-By). `replaces`: the dialog that the new one takes over (RFC 3891).
     """
 
     call: DialledCall
@@ -64,7 +66,7 @@ class DialOrder:
     trunk: str | None = None
     caller_id: str | None = None
     headers: tuple[HeaderPair, ...] = ()
-    replaces: str | None = None
+    replaces: Replaces | None = None
     ring_s: float = RING_S
 
 
@@ -97,7 +99,10 @@ class DialListener(Protocol):
 
 
 class Dialling(Protocol):
-    """A destination being reached."""
+    """A destination being reached. Whoever ordered attaches `leg` to the call."""
+
+    @property
+    def leg(self) -> LegControl: ...
 
     @property
     def trunk(self) -> str:

@@ -7,8 +7,9 @@ one, only trunks are, and networks that the settings name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal
 
 from telephony.admission import Network, is_allowed
@@ -45,10 +46,14 @@ class Origin:
 
 
 class Origins:
-    """Implements the engine's `Authority`. `take` gives it another plan; `learn` addresses of trunks' host names."""
+    """Implements the engine's `Authority`. `take` gives it another plan; `learn` addresses of trunks' host names.
 
-    def __init__(self, open_networks: OpenNetworks) -> None:
+    `wall`: the time of day, with its zone, until which bans of the plan hold.
+    """
+
+    def __init__(self, open_networks: OpenNetworks, wall: Callable[[], datetime]) -> None:
         self._open = open_networks
+        self._wall = wall
         self._plan: DialPlan = EMPTY
         self._trunks: tuple[Trunk, ...] = ()
         self._learned: dict[str, frozenset[str]] = {}
@@ -70,6 +75,8 @@ class Origins:
 
     def source(self, host: str) -> Source | None:
         """For `SourceGuard`: None is dropped without a reply."""
+        if self._is_banned(host):
+            return None
         if any(self._is_of(trunk, host) for trunk in self._trunks):
             return _TRUNK
         if not is_allowed(host, self._open.networks):
@@ -77,6 +84,12 @@ class Origins:
         if self._answers_open:
             return OPEN
         return _EXTENSION if self._open.registrar and self._plan.extensions else None
+
+    def _is_banned(self, host: str) -> bool:
+        return any(
+            is_allowed(host, (ban.network,)) and (ban.until is None or self._wall() < ban.until)
+            for ban in self._plan.bans
+        )
 
     @property
     def _answers_open(self) -> bool:
@@ -151,11 +164,6 @@ class Origins:
 
     def _is_of(self, trunk: Trunk, host: str) -> bool:
         return trunk.accepts(host) or host in self._learned.get(trunk.name, ())
-
-    @property
-    def trunks(self) -> Mapping[str, Trunk]:
-        """Those that are in use."""
-        return {trunk.name: trunk for trunk in self._trunks}
 
 
 def _names_port(trunk: Trunk, remote: tuple[str, int]) -> bool:

@@ -1,142 +1,270 @@
-"""Phones: SIP events in, calls out. Synchronous up to the first reply; no await between INVITE and answer."""
+"""Phones: SIP events in, calls out. Synchronous up to the first reply; no await between INVITE and answer.
+
+An INVITE passes, in this order and each before anything is allocated for the next: whom it comes from, the room of the
+node, the room of its trunk, the dial plan, the room of the agents, its SDP. One that is refused leaves nothing.
+"""
 
 from __future__ import annotations
 
 import logging
+import sys
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import assert_never
+from functools import partial
+from typing import Final
 
+from telephony.admission import Refusal
 from telephony.call.errors import CallError
-from telephony.dialplan import Agent, AgentChoice, RouteFacts
+from telephony.call.ports import Scheduler
+from telephony.dialplan import (
+    Agent,
+    Decision,
+    Forward,
+    Person,
+    Queue,
+    Refuse,
+    RouteFacts,
+    RouteLoad,
+)
 from telephony.gateway.caller import CallerFacts, caller_facts
-from telephony.gateway.switchboard import Arrival, Switchboard
-from telephony.legs.sip_leg import SipLeg, UnacceptableOfferError, Wire, reserve
+from telephony.gateway.origins import Origin, Origins
+from telephony.gateway.phones import Phones
+from telephony.gateway.sessions import SessionEvent, Sessions
+from telephony.gateway.switchboard import Arrival, LiveCall, Switchboard
+from telephony.gateway.tally import Tally
+from telephony.gateway.trunk_room import TrunkRooms
+from telephony.gateway.trunk_watch import TrunkWatch
+from telephony.legs.incoming_leg import IncomingLeg
+from telephony.legs.sip_leg import Wire
+from telephony.legs.sip_media import UnacceptableOfferError, policy_of, reserve
 from telephony.media.commands import Remove
 from telephony.media.errors import MediaError
+from telephony.media.parameters import MediaCodec
 from telephony.sip.events import (
-    Answered,
     IncomingInvite,
-    InviteAcked,
     OptionsAnswered,
-    Provisional,
-    ReinviteAcked,
-    ReinviteAnswered,
-    ReinviteReceived,
-    ReinviteRejected,
+    RegisterReceived,
+    RegistrationChanged,
     SipEvent,
     Terminated,
 )
+from telephony.sip.message import HeaderPair
 from telephony.sip.session import IncomingSession
+from telephony.trunks import Trunk
 
 log = logging.getLogger(__name__)
 
-PHONE_VOICE_HZ = 8000
+NARROW_HZ: Final = 8000
+BUSY_RETRY_S: Final = 10
+_NO_AGENT_LOAD: Final = RouteLoad(node_calls=sys.maxsize)
+"""A node without a free agent is beyond every load that a rule names, so that the next rule decides: the overflow."""
+
+
+Ring = Callable[[LiveCall, Person | Queue | Forward, tuple[HeaderPair, ...]], None]
+"""Rings people for a call without an agent; the header fields are for whoever is called outside."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneParts:
+    """What the door works with. `address`: what our SDP names as ours, where a trunk does not say otherwise."""
+
+    board: Switchboard
+    wire: Wire
+    scheduler: Scheduler
+    origins: Origins
+    rooms: TrunkRooms
+    watch: TrunkWatch
+    phones: Phones
+    sessions: Sessions
+    address: str
+    ring: Ring
+
+
+@dataclass(frozen=True, slots=True)
+class _Invited:
+    """An INVITE on its way through the door."""
+
+    session: IncomingSession
+    sdp: bytes | None
+    origin: Origin
+    facts: CallerFacts
+
+    @property
+    def trunk(self) -> str:
+        return self.origin.trunk.name if self.origin.trunk is not None else ""
 
 
 class PhoneGateway:
-    """`address`: what our SDP names as ours. `counters`: calls taken and refused, by reason."""
+    """`counters`: calls taken and refused, by reason."""
 
-    def __init__(self, board: Switchboard, wire: Wire, *, address: str) -> None:
+    def __init__(self, parts: PhoneParts) -> None:
         self.counters: Counter[str] = Counter()
-        self._board = board
-        self._wire = wire
-        self._address = address
-        self._legs: dict[object, SipLeg] = {}
+        self._parts = parts
+        self._board = parts.board
+        self._refusals = Tally(parts.scheduler, "calls_refused")
+
+    def close(self) -> None:
+        """The node stops."""
+        self._refusals.close()
 
     def handle(self, event: SipEvent) -> None:
         """One event of the engine."""
-        if isinstance(event, IncomingInvite):
-            self._invited(event.session, event.sdp)
-            return
-        if isinstance(event, OptionsAnswered):
-            return
-        leg = self._legs.get(event.session)
-        if leg is None:
-            self.counters["no_leg"] += 1
-            return
         match event:
-            case InviteAcked(sdp=sdp):
-                leg.acked(sdp)
-            case ReinviteReceived(sdp=sdp):
-                leg.reinvited(sdp)
-            case ReinviteAcked(sdp=sdp):
-                leg.reinvite_acked(sdp)
-            case Terminated(session=session, cause=cause):
-                del self._legs[session]
-                leg.terminated(cause)
-            case ReinviteAnswered() | ReinviteRejected() | Provisional() | Answered():
-                self.counters["unexpected"] += 1  # this node invites nobody yet
+            case IncomingInvite(session=session, sdp=sdp):
+                self._invited(session, sdp)
+            case OptionsAnswered() | RegistrationChanged():
+                self._parts.watch.handle(event)
+            case RegisterReceived():
+                self._parts.phones.handle(event)
             case _:
-                assert_never(event)
+                handler = self._parts.sessions.get(event.session)
+                if handler is not None:
+                    handler(event)
+                elif not isinstance(event, Terminated):  # the end of a call that was refused
+                    self.counters["no_leg"] += 1
 
     # ------------------------------------------------------------------------------- INVITE
 
     def _invited(self, session: IncomingSession, sdp: bytes | None) -> None:
-        refusal = self._board.registry.refusal()
+        origin = self._parts.origins.of(session.flow, session.username)
+        if origin is None:
+            self._refuse(session, "", Refusal("trunk_mismatch", 0, 403))
+            return
+        trunk = origin.trunk
+        refusal = self._board.registry.refusal(agent=False) or self._trunk_refusal(trunk)
         if refusal is not None:
-            self._refuse(session, refusal.status, refusal.reason, refusal.retry_after_s)
+            self._refuse(session, trunk.name if trunk else "", refusal)
             return
-        facts = caller_facts(session.request)
-        called, choice = self._choose(facts)
-        if choice is None:
-            self._refuse(session, 404, "unknown_number")
-            return
-        self._take(session, sdp, facts, called, choice)
+        invited = _Invited(session, sdp, origin, caller_facts(session.request, trunk))
+        self.counters.update(invited.facts.oddities)
+        if not self._decided(invited) and trunk is not None:
+            self._parts.rooms.release(trunk.name)
 
-    def _choose(self, facts: CallerFacts) -> tuple[str, AgentChoice | None]:
-        decision = self._board.plan.decide(
-            RouteFacts(called=facts.called, at=datetime.now(UTC), headers=facts.variables)
+    def _trunk_refusal(self, trunk: Trunk | None) -> Refusal | None:
+        """Takes the place of the call among those of its trunk."""
+        return None if trunk is None else self._parts.rooms.take(trunk, self._parts.wire.now())
+
+    def _decided(self, invited: _Invited) -> bool:
+        """True if a call was made of it."""
+        decision = self._decide(invited, self._load())
+        if isinstance(decision, Agent) and (full := self._board.registry.refusal()) is not None:
+            decision = self._decide(invited, _NO_AGENT_LOAD)
+            if isinstance(decision, Agent):
+                self._refuse(invited.session, invited.trunk, full)
+                return False
+        if isinstance(decision, Refuse):
+            refusal = Refusal(_word(decision), decision.retry_after_s or 0, decision.status)
+            self._refuse(invited.session, invited.trunk, refusal)
+            return False
+        return self._take(invited, decision)
+
+    def _decide(self, invited: _Invited, load: RouteLoad) -> Decision:
+        facts = RouteFacts(
+            called=invited.facts.called,
+            at=datetime.fromtimestamp(self._parts.scheduler.wall_us() / 1_000_000, UTC),
+            trunk=invited.trunk,
+            headers=invited.facts.headers,
+            load=load,
         )
-        return decision.number, decision.choice if isinstance(decision, Agent) else None
+        decision = self._board.plan.decide(facts)
+        if invited.origin.extension is None or not isinstance(decision, Refuse):
+            return decision
+        return self._from_extension(invited, decision)
 
-    def _take(
-        self,
-        session: IncomingSession,
-        sdp: bytes | None,
-        facts: CallerFacts,
-        called: str,
-        choice: AgentChoice,
-    ) -> None:
+    def _from_extension(self, invited: _Invited, refused: Refuse) -> Decision:
+        """A phone of ours calls another, or out, as far as the outbound rules let it."""
+        called = invited.facts.called[0] if invited.facts.called else ""
+        if refused.status != 404 or not called:
+            return refused
+        if called in self._board.plan.extensions:
+            return Person(extension=called, number=called, rule="extension")
+        return Forward(trunk="", destination=called, number=called, rule="call out")
+
+    def _load(self) -> RouteLoad:
+        registry = self._board.registry
+        agents = Counter(
+            session.state.agent.agent for session in registry.sessions() if session.state.agent
+        )
+        return RouteLoad(node_calls=len(registry), agent_calls=agents)
+
+    # ------------------------------------------------------------------------------- a call
+
+    def _take(self, invited: _Invited, decision: Agent | Person | Queue | Forward) -> bool:
+        session, parts = invited.session, self._parts
         try:
-            place, agreed = reserve(self._board.plane, self._address, sdp, session.flow.remote[0])
+            policy = policy_of(invited.origin.trunk, parts.address, secure=session.flow.secure)
+            place, agreed = reserve(parts.board.plane, policy, invited.sdp, session.flow.remote[0])
         except UnacceptableOfferError as refused:
-            self._refuse(session, 488, "unacceptable_offer", warning=refused.warning)
-            return
+            warning = (("Warning", refused.warning),)
+            refusal = Refusal("unacceptable_offer", 0, 488)
+            self._refuse(session, invited.trunk, refusal, headers=warning)
+            return False
         except MediaError as error:
-            self._refuse(session, error.sip_status, error.metric, 10)
-            return
-        leg = SipLeg(session, self._wire, self._board.plane, place, agreed)
-        arrival = Arrival(
-            transport="sip",
-            called=called,
-            caller=facts.caller,
-            choice=choice,
-            voice_rate_hz=PHONE_VOICE_HZ,
-            variables=facts.variables,
-        )
+            self._refuse(session, invited.trunk, _busy(error))
+            return False
+        leg = IncomingLeg(session, parts.wire, parts.board.plane, place, agreed)
+        rate_hz = NARROW_HZ if agreed is None else MediaCodec(agreed.codec.name).rate_hz
         try:
-            live = self._board.open(arrival, leg, leg.bind)
+            live = self._board.open(_arrival(invited, decision, rate_hz), leg.bind)
         except (CallError, MediaError) as error:
             self._board.plane.apply(Remove(place.slot))
-            self._refuse(session, error.sip_status, error.metric, 10)
-            return
-        self._legs[session] = leg
+            self._refuse(session, invited.trunk, _busy(error))
+            return False
+        parts.sessions[session] = partial(self._of_call, leg, invited.trunk)
         self.counters["taken"] += 1
-        log.info("call_taken", extra={"call_id": live.session.id, "transport": "sip"})
+        parts.rooms.count(invited.trunk, "taken")
+        log.info(
+            "call_taken",
+            extra={"call_id": live.session.id, "transport": "sip", "trunk": invited.trunk},
+        )
+        if not isinstance(decision, Agent):
+            parts.ring(live, decision, invited.facts.passed)
+        return True
+
+    def _of_call(self, leg: IncomingLeg, trunk: str, event: SessionEvent) -> None:
+        """What happens on the session of a call that came in."""
+        if isinstance(event, Terminated):
+            del self._parts.sessions[event.session]
+            self._parts.rooms.release(trunk)
+        leg.handle(event)
+
+    # ------------------------------------------------------------------------------- refusals
 
     def _refuse(
         self,
         session: IncomingSession,
-        status: int,
-        reason: str,
-        retry_after: int | None = None,
+        trunk: str,
+        refusal: Refusal,
         *,
-        warning: str = "",
+        headers: tuple[HeaderPair, ...] = (),
     ) -> None:
-        headers = [("Retry-After", str(retry_after))] if retry_after else []
-        headers += [("Warning", warning)] if warning else []
-        self.counters[reason] += 1
-        log.info("call_refused", extra={"status": status, "reason": reason})
-        session.reject(status, self._wire.now(), headers=headers)
-        self._wire.flush()
+        retry = (("Retry-After", str(refusal.retry_after_s)),) if refusal.retry_after_s else ()
+        self.counters[refusal.reason] += 1
+        self._refusals.add(trunk, refusal.reason)
+        if trunk:
+            self._parts.rooms.count(trunk, f"refused_{refusal.status}")
+        session.reject(refusal.status, self._parts.wire.now(), headers=(*retry, *headers))
+        self._parts.wire.flush()
+
+
+def _word(refused: Refuse) -> str:
+    return {404: "unknown_number", 480: "no_rule_applies"}.get(refused.status, "refused_by_rule")
+
+
+def _busy(error: CallError | MediaError) -> Refusal:
+    return Refusal(error.metric, BUSY_RETRY_S, error.sip_status)
+
+
+def _arrival(
+    invited: _Invited, decision: Agent | Person | Queue | Forward, rate_hz: int
+) -> Arrival:
+    return Arrival(
+        transport="sip",
+        called=decision.number,
+        caller=invited.facts.caller,
+        choice=decision.choice if isinstance(decision, Agent) else None,
+        voice_rate_hz=rate_hz,
+        variables=invited.facts.variables,
+    )

@@ -10,10 +10,11 @@ from telephony.call.errors import RequestError
 from telephony.call.ids import CallId
 from telephony.call.ports import EventLog, NodeBus
 from telephony.call.serial import record_to_json
-from telephony.dialplan import SnapshotError, parse_snapshot
+from telephony.dialplan import DialPlan, SnapshotError, parse_snapshot
 from telephony.gateway.browser import BrowserGateway
 from telephony.gateway.desk import DeskGateway
 from telephony.gateway.switchboard import Switchboard
+from telephony.snapshot_rows import OpenSecret
 
 MAX_TEXT: Final = 500
 MAX_BRIEF: Final = 2_000
@@ -28,11 +29,16 @@ Answer = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class NodeControls:
-    """What the node itself does. `check_definition` raises SnapshotError for a definition that cannot be used."""
+    """What the node itself does. `check_definition` raises SnapshotError for a definition that cannot be used.
+
+    `take_plan`: a snapshot was accepted; `open_secret` opens its passwords.
+    """
 
     health: Callable[[], Mapping[str, Any]]
     drain: Callable[[bool], None]
     check_definition: Callable[[str, Mapping[str, Any]], None]
+    take_plan: Callable[[DialPlan], None]
+    open_secret: OpenSecret
 
 
 class NodeRequests:
@@ -148,12 +154,13 @@ class NodeRequests:
     def load(self, snapshot: Any) -> int:
         """Takes a snapshot whole; running calls keep what they began with. Raises: RequestError, the old one stays."""
         try:
-            plan = parse_snapshot(snapshot)
+            plan = parse_snapshot(snapshot, self._controls.open_secret)
             for name, definition in snapshot["agents"].items():
                 self._controls.check_definition(name, definition)
         except SnapshotError as error:
             raise RequestError(error.code, error.user_message) from error
         self._board.plan = plan
+        self._controls.take_plan(plan)
         return plan.revision
 
     async def _node_health(self, args: Args) -> Answer:

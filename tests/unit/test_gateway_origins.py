@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 
 import pytest
@@ -14,8 +16,9 @@ from telephony.sip.digest import ha1_of
 from telephony.sip.flow import Flow, Transport
 from telephony.sip.message import Headers, Request
 from telephony.sip.source_guard import SourceGuard
-from telephony.trunks import Extension, Trunk
+from telephony.trunks import Extension, SourceBan, Trunk
 
+NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 LOCAL = parse_networks(("127.0.0.0/8", "192.168.0.0/16"))
 CARRIER = Trunk(name="carrier", networks=(ip_network("198.51.100.0/24"),))
 PBX = Trunk(name="pbx", networks=(ip_network("198.51.100.7"),), transport="tls")
@@ -35,7 +38,7 @@ def origins(
     registrar: bool = False,
     extensions: tuple[Extension, ...] = (),
 ) -> Origins:
-    made = Origins(OpenNetworks(LOCAL, explicit, registrar))
+    made = Origins(OpenNetworks(LOCAL, explicit, registrar), lambda: NOON)
     made.take(
         DialPlan(
             1,
@@ -104,6 +107,16 @@ def test_a_trunk_that_was_taken_away_is_a_stranger() -> None:
     who = origins(CARRIER)
     who.take(DialPlan(2, {}, {}, {"asked": ASKED}))
     assert who.source("198.51.100.9") is None
+
+
+@pytest.mark.parametrize(("until", "heard"), [(None, False), (1, False), (-1, True)])
+def test_a_banned_source_is_not_heard_while_its_ban_lasts(until: int | None, heard: bool) -> None:
+    end = None if until is None else NOON + timedelta(hours=until)
+    plan = DialPlan(1, {}, {}, {"carrier": CARRIER})
+    who = origins()
+    who.take(replace(plan, bans=(SourceBan(ip_network("198.51.100.9"), end),)))
+    assert (who.source("198.51.100.9") is not None) is heard
+    assert who.source("198.51.100.8") is not None
 
 
 # --------------------------------------------------------------------------------- which trunk
