@@ -1,8 +1,12 @@
 """CANCEL: when it is sent, where it goes, and the race with the answer."""
 
+import pytest
+
+from telephony.sip.errors import SipStateError
 from telephony.sip.events import IncomingInvite, Terminated
 from telephony.sip.session import Cause, EndKind, Phase
-from tests.unit.sip_line import ALICE, ANSWER, BOB, Line
+from tests.unit.sip_line import ALICE, ANSWER, BOB, OFFER, Line
+from tests.unit.sip_peer import Peer, calling, lines, reply, request
 
 
 def test_caller_cancels_while_ringing():
@@ -91,3 +95,93 @@ def test_a_cancel_nobody_answers_ends_the_session_after_32_seconds():
     line.advance(33)
 
     assert line.event("alice", Terminated).cause.kind is EndKind.CANCELLED
+
+
+def test_transfer_cancel_then_retry_is_not_482():
+    """The same Call-ID, From tag and CSeq within 32 s, as some transferors dial again after a CANCEL."""
+    peer = Peer()
+    peer.send(request(body=OFFER))
+    peer.send(request("CANCEL"))
+    peer.send(request("ACK"))
+
+    again = peer.send(request(branch="b2", cseq=2, body=OFFER))
+
+    assert lines(again) == ["SIP/2.0 100 Trying"]
+    assert len(peer.events(IncomingInvite)) == 2
+
+
+def test_cancel_of_a_ringing_call_stops_its_reliable_responses():
+    line = Line()
+    mine = line.call()
+    line.lose = lambda entry: entry.startswith("alice PRACK")
+    line.event("bob", IncomingInvite).session.ring(line.now, reliable=True)
+    line.deliver()
+
+    mine.cancel(line.now)
+    line.deliver()
+    before = line.count("SIP/2.0 180 Ringing")
+    line.advance(100)
+
+    assert line.count("SIP/2.0 180 Ringing") == before
+    assert line.event("bob", Terminated).cause.kind is EndKind.CANCELLED
+    assert line.bob.next_timer() is None
+
+
+def test_cancel_and_answer_cross_and_one_bye_ends_it():
+    """Both on their way at the same moment: the 200 wins, the CANCEL finds nothing to end."""
+    line = Line()
+    mine = line.call()
+    session = line.event("bob", IncomingInvite).session
+    session.ring(line.now)
+    line.deliver()
+
+    session.answer(ANSWER, line.now)
+    mine.cancel(line.now)
+    line.deliver()
+    line.advance(100)
+
+    assert line.count("SIP/2.0 487 Request Terminated") == 0
+    assert line.methods("alice").count("BYE") == 1
+    assert line.event("alice", Terminated).cause.kind is EndKind.CANCELLED
+    assert line.event("bob", Terminated).cause.kind is EndKind.REMOTE
+    assert line.alice.session_count == line.bob.session_count == 0
+
+
+def test_each_fork_that_answers_a_cancelled_call_is_ended():
+    peer, session, invite = calling()
+    peer.send(reply(invite, 180, "one"))
+    session.cancel(peer.now)
+    peer.out()
+
+    first = peer.send(reply(invite, 200, "one", body=ANSWER))
+    second = peer.send(reply(invite, 200, "two", body=ANSWER))
+    repeated = peer.send(reply(invite, 200, "two", body=ANSWER))
+
+    assert [message.method for _, message in first] == ["ACK", "BYE"]
+    assert [message.method for _, message in second] == ["ACK", "BYE"]
+    assert [message.method for _, message in repeated] == ["ACK"]
+    assert len(peer.events(Terminated)) == 1
+
+
+def test_hang_up_before_any_reply_is_a_cancel_too():
+    peer, session, invite = calling()
+    session.bye(peer.now, reason="Q.850;cause=16")
+    before = peer.out()
+
+    [(_, cancel)] = peer.send(reply(invite, 180, "one"))
+
+    assert before == []
+    assert cancel.method == "CANCEL"
+    assert cancel.headers.first("reason") == "Q.850;cause=16"
+
+
+def test_cancel_twice_is_refused_and_sends_one():
+    peer, session, invite = calling()
+    peer.send(reply(invite, 180, "one"))
+    session.cancel(peer.now)
+
+    with pytest.raises(SipStateError):
+        session.cancel(peer.now)
+    session.bye(peer.now)
+
+    assert lines(peer.out()) == ["CANCEL sip:desk@peer.test SIP/2.0"]
