@@ -127,16 +127,16 @@ class Dispatcher:
             if index >= self._slots:
                 engine.packet_legs.stop(index - self._slots)
             else:
-                self._stop_rtp(index, command.handle)
+                self._stop_rtp(index, command.handle, now)
         engine.registry.give_back(command.handle)
         return notices
 
-    def _stop_rtp(self, row: int, handle: SourceHandle) -> None:
+    def _stop_rtp(self, row: int, handle: SourceHandle, now: float) -> None:
         engine = self._engine
         if engine.slots.active[row]:
+            engine.reports.stop(engine.legs.by_row[row], now)
             engine.legs.stop(row)
             engine.sender.stop(row)
-            engine.reports.stop(row)
             engine.slots.stop(row)
         self._ledger.leave(int(engine.slots.port[row]), handle)
 

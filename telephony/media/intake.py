@@ -16,6 +16,7 @@ from telephony.media.leg import Leg
 from telephony.media.ordered import OrderedDecoder
 from telephony.media.slots import CODED, FRAME_SAMPLES, RtpSlots
 from telephony.rtp.jitter_buffer import JitterBuffers
+from telephony.rtp.lengths import Fit
 from telephony.rtp.packet import RtpPacket, sequence_step, timestamp_step
 
 _RESYNC_AFTER: Final = 3
@@ -126,6 +127,7 @@ class Intake:
 
     def comfort_noise(self, leg: Leg, packet: RtpPacket) -> None:
         """The sender falls silent on purpose, or tells another level."""
+        self._slots.pauses[leg.row] = True
         self.noise.begin(leg.row, int(self._table(leg.row).top[leg.row]) + 1, packet.payload)
 
     def audio(self, leg: Leg, packet: RtpPacket, law: int, now: float) -> None:
@@ -142,6 +144,7 @@ class Intake:
         if offset < 0:
             return
         self.noise.end(row, offset // FRAME_SAMPLES)
+        self._note_length(leg, packet, len(pcm), step - FRAME_SAMPLES * ahead)
         if ahead == 1:
             self._buffers.expect(row, offset // FRAME_SAMPLES)
         if len(pcm) == FRAME_SAMPLES and offset % FRAME_SAMPLES == 0:
@@ -155,6 +158,11 @@ class Intake:
             whole = step // FRAME_SAMPLES
             slots.last_frame[row] += whole
             slots.last_timestamp[row] += whole * FRAME_SAMPLES
+
+    def _note_length(self, leg: Leg, packet: RtpPacket, samples: int, skipped: int) -> None:
+        fit = leg.lengths.note(packet.sequence, packet.timestamp, samples, skipped)
+        self._slots.pauses[leg.row] |= fit is Fit.PAUSE
+        self._slots.unusable[leg.row] += fit is Fit.MISFIT
 
     def _coded(self, leg: Leg, packet: RtpPacket, decoder: OrderedDecoder, now: float) -> None:
         slots, row = self._slots, leg.row

@@ -11,6 +11,7 @@ from telephony.media.parameters import RtpParameters
 from telephony.media.slots import FRAME_SAMPLES
 from telephony.rtp.dtmf import DigitReceiver
 from telephony.rtp.latch import Latch, LatchRule, Source
+from telephony.rtp.lengths import PacketLengths
 from telephony.rtp.recut import Recutter
 from telephony.rtp.srtp import SrtpSession
 
@@ -37,6 +38,7 @@ class Leg:
     newest_payload: bytes = b""
     """Of the packets that go to the decoder."""
     digits: DigitReceiver = field(default_factory=DigitReceiver)
+    lengths: PacketLengths = field(default_factory=PacketLengths)
     recutter: Recutter = field(default_factory=lambda: Recutter(FRAME_SAMPLES))
     probation: tuple[int, int, int, int] = (0, 0, 0, 0)
     """(ssrc, next sequence, next timestamp's step base, packets in order) of a stream that does not fit."""

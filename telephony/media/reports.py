@@ -1,61 +1,62 @@
-"""What is looked at once a second per leg: silence of the peer, digits without an end, RTCP, and quality."""
+"""What is looked at once a second per RTP leg: silence of the peer, digits without an end, quality, and what is wrong."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from telephony.media import g711
+from telephony.media.audio_watch import CHECK_EVERY, LOOK_EVERY, AudioWatch
 from telephony.media.counters import Counters
-from telephony.media.garbling import PAUSE, GarblingWatch
 from telephony.media.leg import Leg
 from telephony.media.legs import RELATCH_SILENCE, Legs
-from telephony.media.notices import AudioTroubled, Digit, MediaLost, Notice, Quality, TroubleKind
-from telephony.media.parameters import MediaSettings
+from telephony.media.notices import Digit, Garbling, MediaLost, Notice, TroubleKind
+from telephony.media.parameters import MediaCodec, MediaSettings
 from telephony.media.ports import Datagrams
-from telephony.media.slots import FRAME_SAMPLES, NOT_ACCEPTED, RtpSlots
-from telephony.rtp.errors import RtpError
+from telephony.media.quality_account import Line, QualityAccount, Totals
+from telephony.media.rtcp_exchange import RtcpExchange
+from telephony.media.slots import QUARTERS, RtpSlots, rows_of_quarter
+from telephony.media.troubles import Troubles
 from telephony.rtp.jitter_buffer import JitterBuffers
-from telephony.rtp.quality import mos
-from telephony.rtp.rtcp import (
-    Report,
-    ReportBlock,
-    build_compound,
-    compact_ntp,
-    ntp_time,
-    parse_compound,
-)
+from telephony.rtp.quality import G711, G722, OPUS, Impairment
 
 Counts = NDArray[np.int64]
 
 SUB_TICKS_PER_SECOND: Final = 200
-RTCP_INTERVAL: Final = 5.0
-_CNAME: Final = "media"
-_CLOCK_HZ: Final = 8000
+ONE_WAY_AFTER: Final = 1.8
+"""Seconds without a packet of a peer that does not suppress silence."""
+DEAF_LOSS: Final = 0.9
+"""Of our packets, by the peer's report: it hears nothing of us."""
 _DIGITS_EVERY: Final = 10
-_NO_DELAY_KNOWN_MS: Final = 0.0
+_MIN_BAD: Final = 5
+_BAD_SHARE: Final = 0.2
+_NO_LAW: Final = -1
+_IMPAIRMENTS: Final[dict[MediaCodec, Impairment]] = {
+    MediaCodec.ULAW: G711, MediaCodec.ALAW: G711, MediaCodec.G722: G722, MediaCodec.OPUS: OPUS,
+}  # fmt: skip
 
 
 @dataclass(slots=True)
 class _Account:
-    """One leg's last reports: (extended sequence, received, late, concealed) when quality was last told."""
+    """One leg since its start. `good` and `bad`: packets at the last visit; `unusable`: too many of them since then."""
 
-    rtcp_at: float
-    interval: float
-    quality_at: float
-    extended: int = 0
-    received: int = 0
-    late: int = 0
-    concealed: int = 0
-    reported_extended: int = 0
-    reported_received: int = 0
-    sender_report: int = 0
-    sender_report_at: float = 0.0
-    round_trip: float | None = None
-    garbling: GarblingWatch = field(default_factory=GarblingWatch)
-    garbled_told: float = float("-inf")
+    quality: QualityAccount
+    troubles: Troubles
+    good: int = 0
+    bad: int = 0
+    unusable: bool = False
+    codec: MediaCodec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A table of received audio, and what is counted beside it. `concealed` (rows,)."""
+
+    buffers: JitterBuffers
+    concealed: Counts
 
 
 class Reports:
@@ -65,42 +66,77 @@ class Reports:
         self,
         settings: MediaSettings,
         slots: RtpSlots,
-        buffers: JitterBuffers,
+        narrow: Heard,
+        wide: Heard,
         legs: Legs,
-        concealed: Counts,
         datagrams: Datagrams,
         counters: Counters,
     ) -> None:
         self._settings = settings
         self._slots = slots
-        self._buffers = buffers
+        self._heard = (narrow, wide)
+        self._watches = AudioWatch(slots.rows), AudioWatch(slots.rows)
         self._legs = legs
-        self._concealed = concealed
-        self._datagrams = datagrams
-        self._counters = counters
+        self._unwell = np.zeros(slots.rows, np.bool_)
+        self._rtcp = RtcpExchange(slots, legs, datagrams, counters)
         self._accounts: dict[int, _Account] = {}
 
     def start(self, row: int, now: float, chance: float) -> None:
-        """`chance` (0..1) spreads the reports: each 5 s +-50 % (RFC 3550 6.2)."""
-        interval = RTCP_INTERVAL * (0.5 + chance)
-        quality_at = now + self._settings.quality_interval
-        self._accounts[row] = _Account(now + interval, interval, quality_at)
+        """`chance` (0..1) spreads the reports over time."""
+        handle = self._legs.by_row[row].handle
+        quality = QualityAccount(now, self._settings.quality_interval)
+        self._accounts[row] = _Account(quality, Troubles(handle))
+        self._rtcp.start(row, now, chance)
+        self._unwell[row] = False
+        for watch in self._watches:
+            watch.forget(row)
 
-    def stop(self, row: int) -> None:
-        del self._accounts[row]
+    def stop(self, leg: Leg, now: float) -> None:
+        """Before the leg's tables are cleared."""
+        del self._accounts[leg.row]
+        self._rtcp.stop(leg, now)
 
     def step(self, sub_tick: int, muxed: list[tuple[int, bytes]], now: float) -> list[Notice]:
         for row, datagram in muxed:
-            self._arrived(row, datagram, now)
-        if sub_tick % 4 == 0:
-            self._receive(now)
+            self._rtcp.arrived(row, datagram, now)
+        if sub_tick % QUARTERS == 0:
+            self._rtcp.receive(now)
         notices: list[Notice] = []
+        round_number = sub_tick // QUARTERS
+        if round_number % LOOK_EVERY == 0:
+            self._look(sub_tick % QUARTERS)
+        if round_number % CHECK_EVERY == 0:
+            self._check(sub_tick % QUARTERS, now, notices)
         if sub_tick % _DIGITS_EVERY == 0:
             self._finish_digits(now, notices)
         for row in range(sub_tick % SUB_TICKS_PER_SECOND, self._slots.rows, SUB_TICKS_PER_SECOND):
             if row in self._accounts:
                 self._visit(self._legs.by_row[row], self._accounts[row], now, notices)
         return notices
+
+    def _look(self, quarter: int) -> None:
+        narrow, wide = (table.buffers for table in self._heard)
+        rows = rows_of_quarter(narrow.begun, quarter)
+        if len(rows):
+            laws = np.where(self._slots.coded[rows], _NO_LAW, self._slots.law[rows])
+            self._watches[0].look(narrow, rows, laws)
+        rows = rows_of_quarter(wide.begun, quarter)
+        if len(rows):
+            self._watches[1].look(wide, rows)
+
+    def _check(self, quarter: int, now: float, notices: list[Notice]) -> None:
+        """Asks those streams that sound odd, or did so far."""
+        for table, watch in zip(self._heard, self._watches, strict=True):
+            rows = rows_of_quarter(table.buffers.begun, quarter)
+            if not len(rows):
+                continue
+            asked = set(watch.suspects(rows).tolist())
+            asked.update(rows[self._unwell[rows]].tolist())
+            for row in asked:
+                leg, account = self._legs.by_row[row], self._accounts[row]
+                garbled = self._garbled(leg, account, watch)
+                notices += account.troubles.tell_sound(watch, row, garbled, now)
+                self._unwell[row] = account.troubles.audible
 
     def _finish_digits(self, now: float, notices: list[Notice]) -> None:
         for row in list(self._legs.open_digits):
@@ -123,137 +159,83 @@ class Reports:
         elif leg.parameters.receiving and not leg.lost_told:
             leg.lost_told = True
             notices.append(MediaLost(leg.handle, silent_for, now))
-        if now >= account.rtcp_at:
-            account.rtcp_at = now + account.interval
-            self._send(leg, account, now)
-        if now >= account.quality_at and leg.ever_latched:
-            account.quality_at = now + self._settings.quality_interval
-            notices.append(self._quality(leg, account, now))
-        self._watch(leg, account, now, notices)
-
-    def _watch(self, leg: Leg, account: _Account, now: float, notices: list[Notice]) -> None:
-        slots, row = self._slots, leg.row
-        watch = account.garbling
-        kind = watch.packets(int(slots.received[row]), int(slots.unusable[row]))
-        if kind is None:
-            pcm = self._buffers.latest(row)
-            law = int(slots.laws[row, leg.parameters.payload_type])
-            if pcm is not None and law != NOT_ACCEPTED:
-                kind = watch.look(pcm, law, now)
-        if kind is not None and now - account.garbled_told >= PAUSE:
-            account.garbled_told = now
-            notices.append(AudioTroubled(leg.handle, TroubleKind.GARBLED, kind.value, now))
+        self._rtcp.send_due(leg, now)
+        line = self._line(leg)
+        quality = account.quality.measure(leg.handle, self._totals(leg.row), line, now)
+        if quality is not None and leg.ever_latched:
+            notices.append(quality)
+        account.unusable = self._count_bad(leg, account)
+        if account.unusable:
+            notices += account.troubles.tell(TroubleKind.GARBLED, Garbling.BAD_PACKETS.value, now)
+            self._unwell[leg.row] = True
+        if account.codec is not leg.parameters.codec:
+            account.codec = leg.parameters.codec
+            self._watches[int(self._slots.wide[leg.row])].forget(leg.row)
+        one_way = self._one_way(leg, line, silent_for)
+        notices += account.troubles.tell(TroubleKind.ONE_WAY, one_way, now)
+        notices += account.troubles.tell(TroubleKind.POOR, account.quality.poor(line), now)
 
     # --------------------------------------------------------------------------------------------------- quality
 
-    def _quality(self, leg: Leg, account: _Account, now: float) -> Quality:
-        slots, row = self._slots, leg.row
-        extended = int(slots.last_sequence[row] - slots.first_extended[row]) + 1
-        totals = int(slots.received[row]), int(self._buffers.late[row]), int(self._concealed[row])
-        received, late, concealed = (
-            total - before
-            for total, before in zip(
-                totals, (account.received, account.late, account.concealed), strict=True
-            )
-        )
-        expected = max(extended - account.extended, 0)
-        lost = max(expected - received, 0)
-        account.extended = extended
-        account.received, account.late, account.concealed = totals
-        loss = lost / expected if expected else 0.0
-        trip = account.round_trip
-        one_way = trip * 500 if trip is not None else _NO_DELAY_KNOWN_MS
-        depth_ms = 20.0 * float(self._buffers.target[row])
-        jitter_ms = float(slots.jitter[row]) * 1000 / _CLOCK_HZ
-        return Quality(
-            slot=leg.handle,
-            received=received,
-            lost=lost,
-            late=late,
-            concealed=concealed,
-            loss=loss,
-            jitter_ms=jitter_ms,
-            round_trip_ms=trip * 1000 if trip is not None else None,
-            mos=mos(loss, one_way + depth_ms + 20),
-            at=now,
+    def _totals(self, row: int) -> Totals:
+        slots, heard = self._slots, self._heard[int(self._slots.wide[row])]
+        buffers = heard.buffers
+        return Totals(
+            expected=int(slots.last_sequence[row] - slots.first_extended[row]) + 1
+            if slots.received[row]
+            else 0,
+            received=int(slots.received[row] - buffers.duplicates[row]),
+            late=int(buffers.late[row]),
+            concealed=int(heard.concealed[row]),
+            lost=int(buffers.lost[row]),
+            holes=int(buffers.holes[row]),
         )
 
-    # ------------------------------------------------------------------------------------------------------ RTCP
-
-    def _receive(self, now: float) -> None:
-        for port, datagram, address, _ in self._datagrams.receive_rtcp():
-            ssrc = int.from_bytes(datagram[4:8], "big")
-            slots = self._slots
-            match = slots.active & (slots.ssrc == ssrc) & (slots.port == port) & (slots.key > 0)
-            rows = np.flatnonzero(match & (slots.address == address))
-            if len(rows):
-                self._arrived(int(rows[0]), datagram, now)
-            else:
-                self._counters.strays += 1
-
-    def _arrived(self, row: int, datagram: bytes, now: float) -> None:
-        account = self._accounts.get(row)
-        if account is None:
-            return
-        try:
-            reports = parse_compound(datagram).reports
-        except RtpError as error:
-            self._counters.malformed[error.kind] += 1
-            return
-        ours = int.from_bytes(self._slots.packets[row, 8:12].tobytes(), "big")
-        for report in reports:
-            if report.ntp is not None:
-                account.sender_report = compact_ntp(report.ntp)
-                account.sender_report_at = now
-            for block in report.blocks:
-                if block.ssrc == ours and block.last_report:
-                    self._measure(account, block, now)
-
-    def _measure(self, account: _Account, block: ReportBlock, now: float) -> None:
-        """Round trip (RFC 3550 6.4.1); our NTP time is the monotonic clock."""
-        elapsed = compact_ntp(ntp_time(now)) - block.last_report - block.since_last_report
-        trip = (elapsed & 0xFFFFFFFF) / 65536
-        if trip < 10:
-            account.round_trip = trip
-
-    def _send(self, leg: Leg, account: _Account, now: float) -> None:
-        slots, row = self._slots, leg.row
-        if not slots.remote_port[row] or not slots.address[row]:
-            return
-        ssrc = int.from_bytes(slots.packets[row, 8:12].tobytes(), "big")
-        sent = int(slots.sent[row])
-        report = Report(
-            ssrc=ssrc,
-            blocks=(self._block(row, account, now),) if leg.ever_latched else (),
-            ntp=ntp_time(now) if sent else None,
-            rtp_timestamp=int(slots.timestamp[row]),
-            packets=sent,
-            octets=sent * FRAME_SAMPLES,
-        )
-        mux = leg.parameters.rtcp_mux
-        self._datagrams.send_one(
-            int(slots.port[row]),
-            build_compound(report, _CNAME),
-            int(slots.address[row]),
-            int(slots.remote_port[row]) + (0 if mux else 1),
-            rtcp=not mux,
+    def _line(self, leg: Leg) -> Line:
+        row, codec = leg.row, leg.parameters.codec
+        exchange = self._rtcp.of(row)
+        return Line(
+            jitter_ms=float(self._slots.jitter[row]) * 1000 / codec.clock_hz,
+            depth=float(self._heard[int(self._slots.wide[row])].buffers.target[row]),
+            round_trip=exchange.round_trip,
+            remote_loss=exchange.remote_loss,
+            codec=_IMPAIRMENTS[codec],
         )
 
-    def _block(self, row: int, account: _Account, now: float) -> ReportBlock:
-        slots = self._slots
-        expected = int(slots.last_sequence[row] - slots.first_extended[row]) + 1
-        received = int(slots.received[row])
-        fresh = expected - account.reported_extended
-        lost = fresh - (received - account.reported_received)
-        fraction = max(0, min(255, lost * 256 // fresh)) if fresh > 0 else 0
-        account.reported_extended, account.reported_received = expected, received
-        since = int((now - account.sender_report_at) * 65536) if account.sender_report else 0
-        return ReportBlock(
-            ssrc=int(slots.ssrc[row]),
-            fraction_lost=fraction,
-            lost=expected - received,
-            highest=int(slots.last_sequence[row]),
-            jitter=int(slots.jitter[row]),
-            last_report=account.sender_report,
-            since_last_report=since,
-        )
+    # --------------------------------------------------------------------------------------------------- troubles
+
+    def _one_way(self, leg: Leg, line: Line, silent_for: float) -> str | None:
+        row, parameters = leg.row, leg.parameters
+        exchange = self._rtcp.of(row)
+        if silent_for < ONE_WAY_AFTER:
+            exchange.gone = False
+        elif parameters.receiving and not (exchange.gone or self._slots.pauses[row]):
+            hears_us = line.remote_loss is not None and line.remote_loss < DEAF_LOSS
+            return "nothing arrives; the peer hears us" if hears_us else "nothing arrives"
+        if parameters.sending and line.remote_loss is not None and line.remote_loss >= DEAF_LOSS:
+            return "the peer does not hear us"
+        return None
+
+    def _count_bad(self, leg: Leg, account: _Account) -> bool:
+        """Whether over a fifth of the packets since the last visit could not be used."""
+        good, bad = int(self._slots.received[leg.row]), int(self._slots.unusable[leg.row])
+        fresh_good, fresh_bad = max(0, good - account.good), max(0, bad - account.bad)
+        account.good, account.bad = good, bad
+        return fresh_bad >= _MIN_BAD and fresh_bad > _BAD_SHARE * (fresh_good + fresh_bad)
+
+    def _garbled(self, leg: Leg, account: _Account, watch: AudioWatch) -> Garbling | None:
+        row, codec = leg.row, leg.parameters.codec
+        if account.unusable:
+            return Garbling.BAD_PACKETS
+        if not self._slots.coded[row]:
+            law = g711.LAW_NUMBER[codec]
+            return watch.judge(row, law, self._octets(row, law))
+        octets = None
+        if codec is MediaCodec.G722 and leg.newest_payload:
+            octets = np.frombuffer(leg.newest_payload, np.uint8)
+        return watch.judge(row, None, octets)
+
+    def _octets(self, row: int, law: int) -> NDArray[np.uint8] | None:
+        """The last 160 ms as they came, if none of them is missing."""
+        pcm = self._heard[0].buffers.latest(row)
+        return None if pcm is None else g711.encode(pcm, law)

@@ -56,6 +56,7 @@ class RtpSlots:
         self.transit = np.zeros(rows)
         self.jitter = np.zeros(rows)
         self.unusable = np.zeros(rows, np.int64)
+        self.pauses = np.zeros(rows, np.bool_)
         # Sending.
         self.packets = np.zeros((rows, ROW_BYTES), np.uint8)
         self.size = np.full(rows, PACKET_BYTES, np.int64)
@@ -75,6 +76,7 @@ class RtpSlots:
         for column in (self.received, self.unusable, self.sent):
             column[row] = 0
         self.jitter[row] = 0
+        self.pauses[row] = False
         self.heard_at[row] = now
         self.sequence[row], self.timestamp[row] = sequence, timestamp
         header = self.packets[row]

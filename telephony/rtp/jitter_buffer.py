@@ -56,6 +56,8 @@ class JitterBuffers:
         self.late = np.zeros(rows, np.int64)
         self.early = np.zeros(rows, np.int64)
         self.duplicates = np.zeros(rows, np.int64)
+        self.lost = np.zeros(rows, np.int64)
+        self.holes = np.zeros(rows, np.int64)
 
     def clear(self, row: int) -> None:
         """Forgets the stream; it begins anew with `begin`."""
@@ -63,7 +65,9 @@ class JitterBuffers:
         self.begun[row] = False
         self.target[row] = START_TARGET
         self.min_depth[row] = _UNSEEN_DEPTH
-        for column in (self.late, self.early, self.duplicates, self.missing):
+        for column in (
+            self.late, self.early, self.duplicates, self.missing, self.lost, self.holes,
+        ):  # fmt: skip
             column[row] = 0
         self.waiting_since[row] = np.inf
 
@@ -150,6 +154,8 @@ class JitterBuffers:
     def _deliver(self, rows: Rows, frames: Rows) -> Due:
         missing = self.missing[rows]
         self.missing[rows] = 0
+        self.lost[rows] += missing
+        self.holes[rows] += missing > 0
         self.waiting_since[rows] = np.inf
         self.detect[rows] += 1
         return Due(rows, frames, missing)
