@@ -16,6 +16,7 @@ from telephony.selectors.calls import (
     state_of_call,
     summary_of_call,
 )
+from telephony.selectors.quality import Failure, Figures, TrunkQuality, trunk_days, trunk_quality
 from telephony.selectors.routing import (
     AnsweringAgent,
     answering_agents,
@@ -32,6 +33,9 @@ from telephony.selectors.trunks import TrunkState, trunk_states
 __all__ = [
     "UNREADABLE",
     "AnsweringAgent",
+    "Failure",
+    "Figures",
+    "TrunkQuality",
     "TrunkState",
     "answering_agents",
     "audit_of",
@@ -54,6 +58,8 @@ __all__ = [
     "state_of_call",
     "summary_of_call",
     "token_of",
+    "trunk_days",
+    "trunk_quality",
     "trunk_states",
     "trunk_values",
 ]

@@ -26,6 +26,7 @@ from telephony.models import (
 )
 from telephony.selectors import known_state_of_call
 from telephony.services.clock import from_us
+from telephony.services.trunk_figures import write_trunk_figures
 
 CALL_ENDED: Final = "call_ended"
 """Topic of the outbox: the key is the call."""
@@ -153,6 +154,7 @@ def _write(node: str, records: Sequence[Recorded], projection: Projection, now: 
             update_fields=list(rows[0][1]),
         )
     CallEventRow.objects.bulk_create([_event_row(record) for record in records])
+    write_trunk_figures(records)
     ended = {record.call for record in records if isinstance(record.event, CallEnded)}
     Outbox.objects.bulk_create(
         [Outbox(topic=CALL_ENDED, key=call, body={"call": call}, next_at=now) for call in ended],
