@@ -3,13 +3,17 @@ SHELL := /bin/sh
 PYTHON ?= python3.11
 BIN := .venv/bin
 RUN_PACKAGES := flite libopus0
-TEST_PACKAGES := flite libopus0 espeak-ng sox sip-tester baresip-core sipsak chromium redis-server
+TEST_PACKAGES := flite libopus0 espeak-ng sox sip-tester baresip-core sipsak kamailio chromium redis-server
+INPUTS ?= 1000000
+DATAGRAMS ?= 100000
+SEED ?= 1
+MINUTES ?= 0
 ENGINE_FILES := requirements.txt constraints.txt
 TOOL_FILES := requirements.txt requirements-dev.txt constraints.txt
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-test test test-fast test-unit lint format check interop browser bench clean packages-run voice
+.PHONY: help run setup setup-test test test-fast test-unit lint format check interop browser fuzz bench clean packages-run voice
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,11 +52,15 @@ format: .venv/.dev ## put the code into shape
 
 check: lint test ## what CI runs
 
-interop: setup-test ## calls with sipp and baresip alone
+interop: setup-test ## calls with sipp, baresip, Kamailio and sipsak alone
 	@$(BIN)/python -m pytest -q -m interop tests/interop
 
 browser: setup-test ## calls with Chromium alone
 	@$(BIN)/python -m pytest -q -m browser tests/browser
+
+fuzz: setup-test ## hostile input in bulk: INPUTS=1000000 DATAGRAMS=100000 SEED=1 MINUTES=0 (0: no limit of time)
+	@$(BIN)/python -m tests.fuzz.soak --inputs $(INPUTS) --seed $(SEED) --minutes $(MINUTES)
+	@$(BIN)/python -m tests.fuzz.live --datagrams $(DATAGRAMS) --seed $(SEED)
 
 bench: .venv/.dev ## the figures of the README
 	@for program in benchmarks/*.py; do $(BIN)/python $$program || exit 1; done

@@ -64,7 +64,7 @@ def find_head_end(data: bytes | bytearray, start: int = 0) -> tuple[int, int] | 
     """(end of the head, start of the body); LF alone is accepted as a line end."""
     crlf = data.find(b"\r\n\r\n", start)
     bare = data.find(b"\n\n", start, crlf if crlf >= 0 else len(data))
-    mixed = data.find(b"\n\r\n", start, crlf if crlf >= 0 else len(data))
+    mixed = data.find(b"\n\r\n", start, crlf + 2 if crlf >= 0 else len(data))  # may overlap by two
     if mixed >= 0 and (bare < 0 or mixed < bare):
         return mixed, mixed + 3
     if bare >= 0:

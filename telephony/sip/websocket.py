@@ -17,6 +17,8 @@ from telephony.sip.parser import DEFAULT_LIMITS, Limits
 from telephony.sip.stream import PING, Item, Ping, Pong
 
 SUBPROTOCOL: Final = Subprotocol("sip")
+_HEAD_END: Final = b"\r\n\r\n"
+_HEAD_BYTES: Final = 16_384
 
 
 class WebSocketFramer:
@@ -33,6 +35,7 @@ class WebSocketFramer:
             select_subprotocol=_only_sip,
             max_size=limits.message_bytes,
         )
+        self._head = bytearray()
         self._parts = bytearray()
         self._in_message = False
         self.broken = False
@@ -49,16 +52,32 @@ class WebSocketFramer:
     def feed(self, data: bytes) -> list[Item]:
         if self.broken:
             return []
-        self._protocol.receive_data(data)
+        if not self.ready:
+            data = self._opened(data)
+        if data:
+            self._protocol.receive_data(data)
         items: list[Item] = []
         for event in self._protocol.events_received():
-            if isinstance(event, Request):
-                self._upgrade(event)
-            elif isinstance(event, Frame):
+            if isinstance(event, Frame):
                 items += self._take(event)
         if self._protocol.close_expected() or self._protocol.state in (State.CLOSING, State.CLOSED):
             self.broken = True
         return items
+
+    def _opened(self, data: bytes) -> bytes:
+        """Answer the request once it is whole; the octets behind it. They may not reach a protocol that refuses it."""
+        self._head += data
+        end = self._head.find(_HEAD_END)
+        if end < 0 and len(self._head) <= _HEAD_BYTES:
+            return b""
+        head, rest = self._head[: end + len(_HEAD_END)], self._head[end + len(_HEAD_END) :]
+        self._head = bytearray()
+        self._protocol.receive_data(bytes(head) if end >= 0 else b"\r\n")
+        for event in self._protocol.events_received():
+            if isinstance(event, Request):
+                self._protocol.send_response(self._protocol.accept(event))
+        self.broken = self._protocol.state is not State.OPEN
+        return b"" if self.broken else bytes(rest)
 
     def wrap(self, message: bytes) -> bytes:
         """The frame of one SIP message: text, as browsers' clients expect, where it is UTF-8."""
@@ -79,11 +98,6 @@ class WebSocketFramer:
         """Say goodbye in `outgoing()`."""
         if self._protocol.state is State.OPEN:
             self._protocol.send_close(CloseCode.GOING_AWAY)
-
-    def _upgrade(self, request: Request) -> None:
-        response = self._protocol.accept(request)
-        self._protocol.send_response(response)
-        self.broken = self._protocol.state is not State.OPEN
 
     def _take(self, frame: Frame) -> list[Item]:
         if frame.opcode is Opcode.PONG:

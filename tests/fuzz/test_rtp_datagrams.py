@@ -25,7 +25,7 @@ def test_any_datagram_is_a_packet_or_our_error(data: bytes):
 @given(DATAGRAMS)
 def test_any_datagram_is_a_report_or_our_error(data: bytes):
     with suppress(RtpError):
-        assert parse_compound(data)
+        parse_compound(data)
 
 
 @given(MUTATIONS, st.integers(0, 60))
@@ -34,7 +34,7 @@ def test_any_damaged_report_is_a_report_or_our_error(changes: list[tuple[int, in
     for at, octet in changes:
         data[at % len(data)] = octet
     with suppress(RtpError):
-        assert parse_compound(bytes(data[: len(data) - cut]))
+        parse_compound(bytes(data[: len(data) - cut]))
 
 
 @given(st.lists(st.tuples(st.integers(0, 2**32 - 1), st.binary(max_size=8)), max_size=20))
