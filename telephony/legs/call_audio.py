@@ -22,6 +22,7 @@ from telephony.call.ports import (
     Tap,
     VoiceVerb,
 )
+from telephony.legs.key_presses import KeyPresses, Way
 from telephony.legs.plane_port import Plane
 from telephony.legs.waiting_tones import TONES, WaitingTones
 from telephony.media import commands, notices
@@ -77,6 +78,7 @@ class CallMedia:
         self._routes: tuple[Route, ...] = ()
         self._listened: set[LegId] = set()
         self._silent: set[LegId] = set()
+        self._keys = KeyPresses()
         self._troubles: dict[LegId, set[notices.TroubleKind]] = {}
         self._session: Listener | None = None
 
@@ -118,6 +120,7 @@ class CallMedia:
             self._directory.pop(slot, None)
             self._listened.discard(leg)
             self._troubles.pop(leg, None)
+            self._keys.forget(leg)
             self._plane.apply(commands.Remove(slot))
 
     def close(self) -> None:
@@ -223,8 +226,8 @@ class CallMedia:
                 session.media(SpeechBegan(leg, times[0], ducked, times[1]))
             case notices.SpeechStopped(last_voiced_at=at):
                 session.media(SpeechPaused(leg, self._call_time(at)))
-            case notices.Digit(digit=digit):
-                self.pressed(leg, digit)
+            case notices.Digit(digit=digit, at=at, began_at=began_at, source=source):
+                self.pressed(leg, digit, source, at if began_at is None else began_at, at)
             case notices.MediaLost(silent_for=seconds):
                 self._media_lost(session, leg, seconds)
             case notices.Gap(frames=frames):
@@ -240,9 +243,18 @@ class CallMedia:
             case _:
                 assert_never(notice)
 
-    def pressed(self, leg: LegId, digit: str) -> None:
-        """A key press, however it came."""
-        if self._session is not None:
+    def pressed(
+        self,
+        leg: LegId,
+        digit: str,
+        way: Way = "info",
+        began: float | None = None,
+        ended: float | None = None,
+    ) -> None:
+        """A key press, from `began` to `ended` on the plane's clock (None: now); one that came by two ways counts once."""
+        now = self._clock.monotonic()
+        began, ended = now if began is None else began, now if ended is None else ended
+        if self._session is not None and self._keys.is_new(leg, digit, way, began, ended):
             self._session.media(DigitPressed(leg, digit))
             self._report(DigitReceived(leg=leg, digit=digit))
 

@@ -88,6 +88,7 @@ class Dispatcher:
         engine.slots.start(row, bits(32), bits(16), bits(32), now)
         engine.stream_playback.concealed[row] = engine.wide_playback.concealed[row] = 0
         engine.legs.start(command.slot, row, command.parameters, now)
+        self._want_keys(row, command.parameters)
         engine.reports.start(row, now, self._entropy.random())
         self._note_remote(row, command)
 
@@ -105,7 +106,12 @@ class Dispatcher:
             self._engine.counters.refused_commands += 1
             return
         self._engine.legs.change(row, command.parameters, now)
+        self._want_keys(row, command.parameters)
         self._note_remote(row, command)
+
+    def _want_keys(self, row: int, parameters: RtpParameters) -> None:
+        wide = bool(self._engine.slots.wide[row])
+        self._engine.ears.want_keys(row, parameters.inband_digits, wide=wide)
 
     def _note_remote(self, row: int, command: StartRtp | ChangeRtp) -> None:
         port = int(self._engine.slots.port[row])

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from telephony.media.counters import Counters
 from telephony.media.handles import SlotHandle
+from telephony.media.inband import InbandKeys
 from telephony.media.meters import Meters
-from telephony.media.notices import Gap, Notice, SpeechStarted, SpeechStopped
+from telephony.media.notices import Digit, Gap, Notice, SpeechStarted, SpeechStopped
 from telephony.media.playout import Voices
 from telephony.media.ports import AudioTap, FrameBatch
 from telephony.media.vad import SILENCE_DBFS, Heard, VoiceDetectors
@@ -31,6 +32,7 @@ NO_FRAMES: Final = 0.16
 """A sender that suppresses silence sends nothing at the end of speech; jitter makes shorter holes than this."""
 _GAP_FRAMES: Final = 3
 _UNGUARDED: Final = -1
+_WIDE_SAMPLES: Final = 320
 _Block = tuple[Due, NDArray[np.int16], Heard]
 
 
@@ -59,10 +61,16 @@ class Ears:
         self._samples = np.zeros(rows, np.int64)
         self._guarded = np.full(rows, _UNGUARDED, np.int64)
         self._gate = np.full(rows, SILENCE_DBFS, np.float32)
+        self._keys = {rate_hz // 50: InbandKeys(rows, rate_hz) for rate_hz in (8000, 16000)}
 
     def listen(self, row: int, on: bool) -> None:
         self.listening[row] = on
         self._enable(row)
+
+    def want_keys(self, row: int, on: bool, *, wide: bool) -> None:
+        """Keys of this slot are told by their tones as well."""
+        for samples, keys in self._keys.items():
+            keys.enable(row, on and (samples == _WIDE_SAMPLES) == wide)
 
     def guard(self, row: int, voice: int, gate_dbfs: float) -> None:
         """Speech on slot `row` ducks the voice of row `voice`."""
@@ -78,6 +86,7 @@ class Ears:
         """A slot that ends."""
         self.listen(row, False)
         self.unguard(row)
+        self.want_keys(row, False, wide=False)
 
     def forget_voice(self, voice: int) -> None:
         for row in np.flatnonzero(self._guarded == voice).tolist():
@@ -93,6 +102,7 @@ class Ears:
         blocks: list[_Block] = []
         while (due := buffers.due(now)) is not None:
             self._tell_gaps(due, first_row, now, notices)
+            self._tell_keys(buffers, due, first_row, now, notices)
             enabled = self.detectors.enabled[due.rows + first_row]
             if not enabled.all():
                 due = Due(due.rows[enabled], due.frames[enabled], due.missing[enabled])
@@ -120,6 +130,19 @@ class Ears:
         for at in np.flatnonzero(due.missing > _GAP_FRAMES).tolist():
             handle = SlotHandle(int(self._handles[due.rows[at] + first_row]))
             notices.append(Gap(handle, int(due.missing[at]), now))
+
+    def _tell_keys(
+        self, buffers: JitterBuffers, due: Due, first_row: int, now: float, notices: list[Notice]
+    ) -> None:
+        keys = self._keys[buffers.pcm.shape[2]]
+        chosen = keys.wanted[due.rows + first_row]
+        if not chosen.any():
+            return
+        rows, frames = due.rows[chosen], due.frames[chosen]
+        pcm = buffers.pcm[rows, frames & (buffers.pcm.shape[1] - 1)]
+        for row, key, began_at, ended_at in keys.hear(rows + first_row, pcm, now):
+            handle = SlotHandle(int(self._handles[row]))
+            notices.append(Digit(handle, key, ended_at, began_at, "inband"))
 
     def end_silent(self, now: float) -> list[Notice]:
         """Speech of slots from which no frame has come for a while ends where the last loud one was."""

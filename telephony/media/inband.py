@@ -60,8 +60,9 @@ class InbandKeys:
         self._began = np.zeros(rows)
 
     def enable(self, row: int, on: bool) -> None:
-        self.wanted[row] = on
-        self._forget(np.array([row]))
+        if on != self.wanted[row]:
+            self.wanted[row] = on
+            self._forget(np.array([row]))
 
     def _forget(self, rows: Rows) -> None:
         self._key[rows] = _NO_KEY

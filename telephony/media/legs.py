@@ -164,7 +164,8 @@ class Legs:
             self._alive(leg, packet, now)
             self._intake.beside_audio(leg, packet)
             digits = leg.digits.receive(packet.timestamp, packet.payload, now) or ""
-            self._notices += [Digit(leg.handle, digit, now) for digit in digits]
+            began = leg.digits.pressed_at
+            self._notices += [Digit(leg.handle, digit, now, began) for digit in digits]
             if leg.digits.open:
                 self.open_digits.add(row)
             return

@@ -143,7 +143,7 @@ class Reports:
             leg = self._legs.by_row[row]
             digit = leg.digits.silent(now)
             if digit is not None:
-                notices.append(Digit(leg.handle, digit, now))
+                notices.append(Digit(leg.handle, digit, now, leg.digits.pressed_at))
             if not leg.digits.open:
                 self._legs.open_digits.discard(row)
 

@@ -26,6 +26,7 @@ _VOLUME: Final = 10
 class _Open:
     timestamp: int
     event: int
+    began: float
     at: float
 
 
@@ -35,6 +36,8 @@ class DigitReceiver:
     def __init__(self) -> None:
         self._told: deque[int] = deque(maxlen=_REMEMBERED)
         self._open: _Open | None = None
+        self.pressed_at = 0.0
+        """When the first packet of the event that was told last came."""
 
     @property
     def open(self) -> bool:
@@ -50,10 +53,12 @@ class DigitReceiver:
             return None
         before = self._finish_other(timestamp)
         if flags & 0x80:
+            self.pressed_at = now if self._open is None else self._open.began
             self._told.append(timestamp)
             self._open = None
             return (before or "") + DIGITS[event]
-        self._open = _Open(timestamp, event, now)
+        began = now if self._open is None else self._open.began
+        self._open = _Open(timestamp, event, began, now)
         return before
 
     def silent(self, now: float) -> str | None:
@@ -71,6 +76,7 @@ class DigitReceiver:
         if self._open is None:
             return None
         digit = DIGITS[self._open.event]
+        self.pressed_at = self._open.began
         self._told.append(self._open.timestamp)
         self._open = None
         return digit

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from telephony.media import g711
+from telephony.media.g722 import G722Codec
 from telephony.media.inband import HIGH_HZ, KEYS, LOW_HZ, InbandKeys
-from tests.unit.media_line import Pcm
+from telephony.media.notices import Digit
+from telephony.media.parameters import MediaCodec, RtpParameters
+from tests.unit.media_line import PHONE, Line, Pcm, on_the_wire
 from tests.unit.wrong_audio import framed, music, noise, speech, tones
 
 ALL = "".join(KEYS)
@@ -126,3 +129,32 @@ def test_streams_are_heard_apart() -> None:
         for found in keys.hear(np.array([2, 0]), np.stack(frames), 0.0)
     ]
     assert told == [(2, "1"), (0, "#"), (2, "9"), (0, "A")]
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 16000])
+def test_slot_that_asks_for_it_tells_keys_by_their_tones(rate_hz: int) -> None:
+    line = Line()
+    codec = MediaCodec.ULAW if rate_hz == 8000 else MediaCodec.G722
+    _, phone = line.call(
+        RtpParameters(PHONE, codec=codec, dtmf_payload_type=None, inband_digits=True)
+    )
+    coder = G722Codec()
+    samples = np.concatenate((np.zeros(rate_hz // 5), dialled("42#", rate_hz=rate_hz)))
+    for frame in framed(samples, rate_hz).reshape(-1, rate_hz // 50):
+        octets = on_the_wire(frame) if rate_hz == 8000 else coder.encode(frame)
+        phone.send_packet(phone.packet(octets))
+        line.frame()
+    found = line.of(Digit)
+    assert [(n.digit, n.source) for n in found] == [
+        ("4", "inband"),
+        ("2", "inband"),
+        ("#", "inband"),
+    ]
+    assert all(n.began_at is not None and n.began_at < n.at for n in found)
+
+
+def test_slot_that_does_not_ask_for_it_tells_no_tones() -> None:
+    line = Line()
+    _, phone = line.call()
+    line.talk(phone, framed(dialled("42#")))
+    assert line.of(Digit) == []
