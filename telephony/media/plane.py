@@ -63,7 +63,7 @@ class PlaneStats:
 
 
 def open_datagrams(settings: MediaSettings) -> Datagrams:
-    """The pool of ports of these settings. Raises: OSError if one is taken."""
+    """The pool of ports of these settings. Raises: OSError if none of them is free."""
     kind = udp.MmsgDatagrams if udp.available() else PlainDatagrams
     return kind(settings.bind_address, settings.rtp_ports, settings.receive_buffer_bytes)
 

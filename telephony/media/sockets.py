@@ -26,17 +26,17 @@ class SocketPair:
 
 
 def bind_pairs(address: str, ports: tuple[int, ...], receive_buffer: int) -> list[SocketPair]:
-    """Raises: OSError, with nothing left open, if a port that was asked for is taken."""
+    """A port that is taken is left out: the others carry its calls. Raises: OSError, if none is left."""
     pairs: list[SocketPair] = []
-    try:
-        # `extend` keeps what was bound before a port that is taken: it is closed below.
-        pairs.extend(_bind_pair(address, port, receive_buffer) for port in ports)
-    except OSError:
-        for pair in pairs:
-            pair.rtp.close()
-            if pair.rtcp is not None:
-                pair.rtcp.close()
-        raise
+    refusals: list[OSError] = []
+    for port in ports:
+        try:
+            pairs.append(_bind_pair(address, port, receive_buffer))
+        except OSError as error:
+            refusals.append(error)
+            log.warning("rtp_port_taken", extra={"port": port, "errno": error.errno})
+    if refusals and not pairs:
+        raise refusals[0]
     granted = pairs[0].rtp.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) if pairs else 0
     # The kernel doubles what it grants, for its own book-keeping.
     if granted // 2 < min(SMALL_BUFFER_BYTES, receive_buffer):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import select
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -22,9 +22,10 @@ from tests.unit.media_line import RecordingTap, noise, on_the_wire
 
 LOOPBACK = "127.0.0.1"
 LOOPBACK_NUMBER = 0x7F000001
+KINDS = [udp.MmsgDatagrams, PlainDatagrams]
 
 
-@pytest.fixture(params=[udp.MmsgDatagrams, PlainDatagrams])
+@pytest.fixture(params=KINDS)
 def pool(request: pytest.FixtureRequest) -> Iterator[Datagrams]:
     opened: Datagrams = request.param(LOOPBACK, (0, 0), 1 << 20)
     yield opened
@@ -107,10 +108,32 @@ def test_reports_come_and_go_by_the_port_above(pool: Datagrams, peer: socket.soc
     assert source[1] == pool.local_ports[0] + 1
 
 
-def test_port_that_is_taken_is_refused_with_nothing_left_open(peer: socket.socket):
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_port_that_is_taken_is_left_out(
+    kind: Callable[..., Datagrams], peer: socket.socket, caplog: pytest.LogCaptureFixture
+):
     taken = peer.getsockname()[1]
+    with caplog.at_level("ERROR"):
+        pool = kind(LOOPBACK, (0, taken, 0), 1 << 16)
+    try:
+        assert len(pool.local_ports) == 2
+        assert taken not in pool.local_ports
+    finally:
+        pool.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pool_without_any_free_port_is_refused(
+    kind: Callable[..., Datagrams], peer: socket.socket
+):
     with pytest.raises(OSError, match="in use"):
-        udp.MmsgDatagrams(LOOPBACK, (0, taken), 1 << 16)
+        kind(LOOPBACK, (peer.getsockname()[1],), 1 << 16)
+
+
+def test_rtp_leaves_with_expedited_forwarding(pool: Datagrams):
+    sockets = pool._sockets  # type: ignore[attr-defined]
+    marks = {sock.getsockopt(socket.IPPROTO_IP, socket.IP_TOS) for sock in sockets}
+    assert marks == {46 << 2}
 
 
 async def test_a_call_over_real_sockets_and_the_real_thread(pool: Datagrams, peer: socket.socket):
