@@ -11,13 +11,13 @@ from telephony.sip.uri import Uri, ip_literal, parse_uri
 
 DEFAULT_PORT = 5060
 DEFAULT_TLS_PORT = 5061
-_KEPT: Final = (
-    "call_id", "local_tag", "remote_tag", "local", "remote", "target", "local_cseq", "remote_cseq",
-    "behind_nat",
-)  # fmt: skip
+_KEPT: Final[dict[str, type | tuple[type, ...]]] = {
+    "call_id": str, "local_tag": str, "remote_tag": str, "local": str, "remote": str, "target": str,
+    "local_cseq": int, "remote_cseq": (int, type(None)), "behind_nat": bool,
+}  # fmt: skip
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Dialog:
     """One dialog. `local` and `remote` are the From and To values we send, `routes` in the order we send them."""
 
@@ -94,6 +94,8 @@ class Dialog:
         flow = data["flow"]
         local, remote = ((str(host), int(port)) for host, port in (flow["local"], flow["remote"]))
         values = {name: data[name] for name in _KEPT}
+        if not all(isinstance(values[name], kind) for name, kind in _KEPT.items()):
+            raise TypeError("a field of another type")
         return cls(
             **values,
             routes=tuple(str(route) for route in data["routes"]),

@@ -1,6 +1,9 @@
-"""What an engine tells its gateway. `sdp` is the session description of the message, None without one."""
+"""What an engine tells its gateway. `sdp` is the session description of the message, None without one.
 
-from dataclasses import dataclass
+Texts of events show no description (it may hold keys) and no digits.
+"""
+
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol
 
@@ -23,7 +26,7 @@ class IncomingInvite:
     """
 
     session: IncomingSession
-    sdp: bytes | None
+    sdp: bytes | None = field(repr=False)
     replaces: Session | None = None
 
 
@@ -32,7 +35,7 @@ class InviteAcked:
     """The handshake is complete; `sdp` is the answer to our late offer."""
 
     session: IncomingSession
-    sdp: bytes | None
+    sdp: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class ReinviteReceived:
     """
 
     session: Session
-    sdp: bytes | None
+    sdp: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class ReinviteAcked:
     """Their re-INVITE is complete; `sdp` is the answer to our offer in the 200."""
 
     session: Session
-    sdp: bytes | None
+    sdp: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class ReinviteAnswered:
     """Our re-INVITE or UPDATE was accepted; or a session refresh brought an answer unlike the last one."""
 
     session: Session
-    sdp: bytes | None
+    sdp: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ class Provisional:
     session: OutgoingSession
     status: int
     reason: str
-    sdp: bytes | None
+    sdp: bytes | None = field(repr=False)
     fork: str = ""
 
 
@@ -90,7 +93,7 @@ class ProvisionalAnswered:
     """Their PRACK brought the answer to the offer in our reliable provisional response."""
 
     session: IncomingSession
-    sdp: bytes | None
+    sdp: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ class Answered:
     """A 2xx to our INVITE. It was ACKed, unless it holds an offer: then `session.ack` takes our answer."""
 
     session: OutgoingSession
-    sdp: bytes | None
+    sdp: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ class InfoReceived:
 
     session: Session
     content_type: str
-    body: bytes
+    body: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ REFUSAL_OF_OFFER: Final[dict[OfferState, int | None]] = {
 }
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class InviteUsage:
     """`local_sdp`, `remote_sdp`: the last ones of an offer/answer exchange, or of early media. `rseq`: RFC 3262."""
 

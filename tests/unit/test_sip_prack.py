@@ -118,7 +118,7 @@ def test_the_second_one_waits_for_the_prack_of_the_first():
     assert before == ["100", "180"]
     told = [e for e in line.events("alice") if isinstance(e, Provisional)]
     assert [event.status for event in told] == [180, 183]
-    numbers = [int(m.headers.first("rseq")) for m in line.messages if m.headers.first("rseq")]
+    numbers = [int(n) for m in line.messages if (n := m.headers.first("rseq"))]
     assert sorted(set(numbers)) == [numbers[0], numbers[0] + 1]
     assert 1 <= numbers[0] < 2**31
 
