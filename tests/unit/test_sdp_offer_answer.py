@@ -106,18 +106,6 @@ def test_hold_of_ours_meets_theirs():
     )
 
 
-def test_c_line_zero_and_double_colon_are_holds():
-    v6 = Capabilities("2001:db8::1", 12000)
-
-    old_style = agreed(offered(address="0.0.0.0"))
-    sixth = agreed(offered(address="::"), v6)
-    both = agreed(offered("m=audio 4000 RTP/AVP 0", "sendonly", address="0.0.0.0"))
-
-    assert old_style.direction is sixth.direction is both.direction is Direction.RECVONLY
-    assert old_style.held
-    assert b"c=IN IP6 2001:db8::1" in sixth.sdp
-
-
 def test_the_version_grows_only_when_the_text_changes():
     first = agreed(offered())
     same = agreed(offered(), previous=first)
