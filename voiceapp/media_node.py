@@ -29,6 +29,7 @@ from telephony.call.timers import LoopScheduler, TimerSet
 from telephony.dialplan import Forward, Person, Queue
 from telephony.gateway.browser import BrowserGateway
 from telephony.gateway.desk import DeskGateway
+from telephony.gateway.outbound import OutboundGateway
 from telephony.gateway.requests import NodeControls, NodeRequests
 from telephony.gateway.resume import ResumeTokens
 from telephony.gateway.switchboard import LiveCall, Switchboard
@@ -173,6 +174,7 @@ class MediaNode:
         self._plane.start(loop, self._board.deliver)
         self._load_snapshot()
         self._requests.bind()
+        OutboundGateway(self._board, self._sip.dialler.dial).bind(self._parts.bus)
         await self._sip.start()
         await self._parts.bus.start()
         self._load.start()

@@ -11,19 +11,15 @@ from telephony.call.ids import CallId
 from telephony.call.ports import EventLog, NodeBus
 from telephony.call.serial import record_to_json
 from telephony.dialplan import DialPlan, SnapshotError, parse_snapshot
+from telephony.gateway.arguments import MAX_TEXT, Args, optional_text, text, variables
 from telephony.gateway.browser import BrowserGateway
 from telephony.gateway.desk import DeskGateway
 from telephony.gateway.switchboard import Switchboard
 from telephony.snapshot_rows import OpenSecret
 
-MAX_TEXT: Final = 500
 MAX_BRIEF: Final = 2_000
 MAX_SDP: Final = 64 * 1024
-_MAX_VARIABLES: Final = 50
-_MAX_NAME: Final = 64
-_MAX_VALUE: Final = 2_000
 
-Args = Mapping[str, Any]
 Answer = Mapping[str, Any]
 
 
@@ -84,56 +80,56 @@ class NodeRequests:
 
     async def _widget_start(self, args: Args) -> Answer:
         call, sdp, resume = await self._browser.start(
-            _text(args, "key"), _text(args, "origin"), _text(args, "sdp", MAX_SDP), _variables(args)
+            text(args, "key"), text(args, "origin"), text(args, "sdp", MAX_SDP), variables(args)
         )
         return {"call": call, "sdp": sdp, "resume": resume}
 
     async def _widget_resume(self, args: Args) -> Answer:
         call, sdp, resume = await self._browser.resume(
-            _text(args, "resume"), _text(args, "sdp", MAX_SDP)
+            text(args, "resume"), text(args, "sdp", MAX_SDP)
         )
         return {"call": call, "sdp": sdp, "resume": resume}
 
     async def _widget_text(self, args: Args) -> Answer:
-        self._browser.text(_text(args, "call"), _text(args, "text", MAX_TEXT))
+        self._browser.text(text(args, "call"), text(args, "text", MAX_TEXT))
         return {}
 
     async def _widget_end(self, args: Args) -> Answer:
-        self._browser.end(_text(args, "call"))
+        self._browser.end(text(args, "call"))
         return {}
 
     # ------------------------------------------------------------------------------- desk
 
     async def _desk_listen(self, args: Args) -> Answer:
         leg, sdp = await self._desk.listen(
-            _text(args, "call"), _text(args, "who"), _text(args, "sdp", MAX_SDP), _text(args, "id")
+            text(args, "call"), text(args, "who"), text(args, "sdp", MAX_SDP), text(args, "id")
         )
         return {"leg": leg, "sdp": sdp}
 
     async def _desk_stop(self, args: Args) -> Answer:
-        await self._desk.stop(_text(args, "call"), _text(args, "who"), _text(args, "id"))
+        await self._desk.stop(text(args, "call"), text(args, "who"), text(args, "id"))
         return {}
 
     async def _desk_take(self, args: Args) -> Answer:
         seq = await self._desk.take(
-            _text(args, "call"),
-            _text(args, "who"),
-            _optional_text(args, "force_reason", MAX_TEXT),
-            _text(args, "id"),
+            text(args, "call"),
+            text(args, "who"),
+            optional_text(args, "force_reason", MAX_TEXT),
+            text(args, "id"),
         )
         return {"seq": seq}
 
     async def _desk_return(self, args: Args) -> Answer:
         seq = await self._desk.give_back(
-            _text(args, "call"),
-            _text(args, "who"),
-            _optional_text(args, "brief", MAX_BRIEF),
-            _text(args, "id"),
+            text(args, "call"),
+            text(args, "who"),
+            optional_text(args, "brief", MAX_BRIEF),
+            text(args, "id"),
         )
         return {"seq": seq}
 
     async def _desk_end(self, args: Args) -> Answer:
-        seq = await self._desk.end(_text(args, "call"), _text(args, "who"), _text(args, "id"))
+        seq = await self._desk.end(text(args, "call"), text(args, "who"), text(args, "id"))
         return {"seq": seq}
 
     # ------------------------------------------------------------------------------- calls, node
@@ -145,7 +141,7 @@ class NodeRequests:
         since = args.get("since", 0)
         if not isinstance(since, int) or isinstance(since, bool) or since < 0:
             raise RequestError("message", "since: a whole number is needed")
-        records = await self._log.read(CallId(_text(args, "call")), since)
+        records = await self._log.read(CallId(text(args, "call")), since)
         return {"events": [record_to_json(record) for record in records]}
 
     async def _config_load(self, args: Args) -> Answer:
@@ -169,26 +165,3 @@ class NodeRequests:
     async def _node_drain(self, args: Args) -> Answer:
         self._controls.drain(bool(args.get("on", True)))
         return {}
-
-
-def _text(args: Args, name: str, limit: int = 256) -> str:
-    value = args.get(name)
-    if not isinstance(value, str) or not value or len(value) > limit:
-        raise RequestError("message", f"{name}: a text of 1 to {limit} characters is needed")
-    return value
-
-
-def _optional_text(args: Args, name: str, limit: int) -> str:
-    return _text(args, name, limit) if args.get(name) else ""
-
-
-def _variables(args: Args) -> dict[str, str]:
-    values = args.get("variables") or {}
-    if not isinstance(values, Mapping) or len(values) > _MAX_VARIABLES:
-        raise RequestError("message", f"variables: at most {_MAX_VARIABLES} names")
-    for name, value in values.items():
-        if not (isinstance(name, str) and isinstance(value, str)):
-            raise RequestError("message", "variables: names and values are texts")
-        if len(name) > _MAX_NAME or len(value) > _MAX_VALUE:
-            raise RequestError("message", "variables: a name or value is too long")
-    return dict(values)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from telephony.destinations import as_dialled
+from telephony.gateway.user_to_user import write_user_to_user
 from telephony.sip.auth import Credentials
 from telephony.sip.message import HeaderPair
 from telephony.trunks import Trunk
@@ -76,3 +77,18 @@ def identity_headers(
 def _as_spelled(number: str, trunk: Trunk) -> str:
     """A number of ours in the trunk's format; its prefix is for dialled numbers alone."""
     return as_dialled(number, replace(trunk, prefix=""))
+
+
+def headers_of_variables(variables: Mapping[str, str]) -> tuple[HeaderPair, ...]:
+    """Variables that belong on the wire: those named like a header, x-…, and the context of a transfer."""
+    found = [(name, value) for name, value in variables.items() if _is_header(name, value)]
+    context = variables.get("user-to-user")
+    if context:
+        found.append(("User-to-User", write_user_to_user(context)))
+    return tuple(found)
+
+
+def _is_header(name: str, value: str) -> bool:
+    """CR, LF and NUL never pass, nor does a name that is no token."""
+    plain = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
+    return plain and name.lower().startswith("x-") and value.isprintable()

@@ -122,6 +122,7 @@ async def running_node(
         make_participant=participant,
         tap=ears,
         check_definition=check,
+        open_secret=lambda sealed, belongs_to: sealed,
     )
     node = MediaNode(configuration, "node1", 0, parts)
     running = RunningNode(configuration, node, agents, ears)
