@@ -100,6 +100,7 @@ class Dispatch:
             self._refuse(transaction, Refusal(482), now)
             return
         self._merged.setdefault(merged, transaction)
+        self._index_invite(transaction)
         username = self._proved(request, policy, now)
         if isinstance(username, Refusal):
             self._refuse(transaction, username, now)
@@ -110,7 +111,6 @@ class Dispatch:
         elif request.method == "CANCEL":
             self._receive_cancel(transaction, now)
         elif session is not None:
-            self._index_invite(transaction)
             session.receive(transaction, now)
         elif request.to.tag:
             self._core.respond(transaction, 481, now)
@@ -181,7 +181,6 @@ class Dispatch:
             self._refuse(transaction, refusal, now)
             return
         self._core.respond(transaction, 100, now)
-        self._index_invite(transaction)
         session = ServerSession(self._core, transaction)
         session.username = username
         self.register(session)

@@ -47,19 +47,20 @@ class _Seen:
             self.bits = (self.bits << ahead | 1) & ((1 << _WINDOW) - 1)
             self.highest = count
             return True
-        bit = 1 << (self.highest - count)
-        if self.highest - count >= _WINDOW or self.bits & bit:
+        behind = self.highest - count
+        if behind >= _WINDOW or self.bits >> behind & 1:
             return False
-        self.bits |= bit
+        self.bits |= 1 << behind
         return True
 
 
 class Doorkeeper:
     """Asks for proof and checks it. One per engine: the key of its nonces dies with it."""
 
-    def __init__(self, ids: Ids, counters: Counter[str]) -> None:
+    def __init__(self, ids: Ids, counters: Counter[str], most_nonces: int = _MOST_NONCES) -> None:
         self._ids = ids
         self._counters = counters
+        self._most_nonces = most_nonces
         self._key = f"{ids.call_id()}{ids.call_id()}".encode()
         self._seen: dict[str, _Seen] = {}
         self._forgotten_to_ms = -1  # nonces this old are known, or not good any more
@@ -132,7 +133,7 @@ class Doorkeeper:
         while self._seen:
             oldest = next(iter(self._seen))
             made_at = _made_at_ms(oldest)
-            if made_at >= dead_to_ms and len(self._seen) < _MOST_NONCES:
+            if made_at >= dead_to_ms and len(self._seen) < self._most_nonces:
                 return
             del self._seen[oldest]
             self._forgotten_to_ms = max(self._forgotten_to_ms, made_at)

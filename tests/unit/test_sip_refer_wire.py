@@ -4,6 +4,7 @@ import pytest
 
 from telephony.sip.events import ReferEnded, ReferProgress, ReferReceived
 from telephony.sip.session import Phase, ReferOutcome
+from telephony.sip.sipfrag import write_sipfrag
 from tests.unit.sip_peer import Peer, request
 
 CAROL = "sip:carol@example.com"
@@ -296,3 +297,7 @@ def test_a_refer_outside_of_a_call_is_forbidden():
     peer = Peer()
 
     assert status_of(peer.send(refer_to("<sip:a@b.test>", tag=""))) == [403]
+
+
+def test_a_reason_with_line_breaks_breaks_no_body():
+    assert write_sipfrag(500, "x\r\nSIP/2.0 200 OK") == b"SIP/2.0 500 x  SIP/2.0 200 OK\r\n"

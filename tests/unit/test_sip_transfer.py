@@ -379,15 +379,6 @@ def test_a_subscription_that_is_never_finished_ends_by_itself():
     assert last.body == b"SIP/2.0 183 Session Progress\r\n"
 
 
-def test_a_reason_with_line_breaks_breaks_no_body():
-    line, _, theirs, _ = referred()
-    theirs.accept_refer(line.now)
-    theirs.notify_refer(500, "x\r\nSIP/2.0 200 OK", line.now)
-    line.deliver()
-
-    assert outcome(line) == (ReferOutcome.FAILED, 500)
-
-
 def test_a_transfer_is_told_about_even_when_the_call_of_who_asked_is_gone():
     line, _mine, theirs, _ = referred()
     theirs.accept_refer(line.now)
