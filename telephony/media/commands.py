@@ -147,6 +147,20 @@ class SendDigits:
             raise BadDigitsError("digits are 0-9 * # A-D")
 
 
+@dataclass(frozen=True, slots=True)
+class ReportTransport:
+    """What the owner of a packet slot's transport knows of it; told at each change and report.
+
+    `sends`: the connection is up, and the peer is to send. `round_trip` in seconds and `remote_loss` (0..1, of what we
+    sent) by the peer's last report; None before any.
+    """
+
+    slot: SlotHandle
+    sends: bool
+    round_trip: float | None = None
+    remote_loss: float | None = None
+
+
 Command = (
     StartRtp
     | ChangeRtp
@@ -162,4 +176,5 @@ Command = (
     | Guard
     | Unguard
     | SendDigits
+    | ReportTransport
 )

@@ -17,6 +17,7 @@ from telephony.media.commands import (
     Listen,
     Pause,
     Remove,
+    ReportTransport,
     Resume,
     Route,
     SendDigits,
@@ -59,6 +60,7 @@ class Dispatcher:
             Guard: self._guard,
             Unguard: lambda c, _: engine.ears.unguard(index_of(c.slot)),
             SendDigits: self._send_digits,
+            ReportTransport: self._report_transport,
         }
 
     def apply(self, commands: Sequence[Command], now: float) -> list[Notice]:
@@ -187,6 +189,20 @@ class Dispatcher:
         payload_type = parameters.dtmf_send_payload_type or parameters.dtmf_payload_type
         engine.sender.send_digits(row, command.digits, payload_type, parameters.dtmf_rate_hz)
 
+    def _report_transport(self, command: ReportTransport, now: float) -> None:
+        engine = self._engine
+        row = index_of(command.slot) - self._slots
+        if row < 0 or not engine.packet_legs.active[row]:
+            engine.counters.refused_commands += 1
+            return
+        engine.packet_legs.tell(
+            row,
+            sends=command.sends,
+            round_trip=command.round_trip,
+            remote_loss=command.remote_loss,
+            now=now,
+        )
+
 
 def _handles(command: Command) -> tuple[int, ...]:
     """Every handle a command needs to be live."""
@@ -199,5 +215,5 @@ def _handles(command: Command) -> tuple[int, ...]:
             return (voice, slot)
         case Enqueue() | Flush() | Duck() | Pause() | Resume() | SetGain():
             return (command.voice,)
-        case StartRtp() | ChangeRtp() | Listen() | Unguard() | SendDigits():
+        case StartRtp() | ChangeRtp() | Listen() | Unguard() | SendDigits() | ReportTransport():
             return (command.slot,)

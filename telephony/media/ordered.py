@@ -50,6 +50,7 @@ class OrderedDecoder:
         self._waiting_since = 0.0
         self.next_sequence = 0
         self.lost = 0
+        self.holes = 0
 
     @property
     def next_frame(self) -> int:
@@ -108,6 +109,7 @@ class OrderedDecoder:
         sequence = min(self._waiting, key=lambda s: sequence_step(s, self.next_sequence))
         packet = self._waiting.pop(sequence)
         self.lost += sequence_step(sequence, self.next_sequence)
+        self.holes += 1
         coding = self._coding
         if coding is None or self._coding_of(packet.payload_type) is not coding:
             return packet

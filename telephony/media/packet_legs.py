@@ -50,10 +50,10 @@ class PacketLeg:
     transit: float = 0.0
     jitter: float = 0.0
     lost_told: bool = False
-    quality_at: float = 0.0
-    told_received: int = 0
-    told_lost: int = 0
-    told_late: int = 0
+    expected_since: float = float("inf")
+    """From when on audio should come: the transport is up, and the peer sends."""
+    round_trip: float | None = None
+    remote_loss: float | None = None
 
     @property
     def lost(self) -> int:
@@ -101,6 +101,23 @@ class PacketLegs:
         self.active[row] = False
         self._legs.pop(row, None)
         self.buffers.clear(row)
+
+    def tell(
+        self,
+        row: int,
+        *,
+        sends: bool,
+        round_trip: float | None,
+        remote_loss: float | None,
+        now: float,
+    ) -> None:
+        """What the owner of the transport knows; see `ReportTransport`."""
+        leg = self._legs[row]
+        leg.round_trip, leg.remote_loss = round_trip, remote_loss
+        if not sends:
+            leg.expected_since = float("inf")
+        elif leg.expected_since == float("inf"):
+            leg.expected_since = now
 
     def arrived(self, row: int, packet: bytes) -> bool:
         """Called in the loop's thread; False: dropped, the slot is gone or its inbox full."""

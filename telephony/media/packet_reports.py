@@ -1,16 +1,29 @@
-"""Silence and quality of packet slots, once a second each; their RTCP belongs to whoever owns the transport."""
+"""Silence, quality and troubles of packet slots, once a second each; their RTCP belongs to whoever owns the transport."""
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
+from telephony.media.audio_watch import CHECK_EVERY, LOOK_EVERY, AudioWatch
 from telephony.media.handles import SlotHandle
-from telephony.media.notices import MediaLost, Notice, Quality
+from telephony.media.notices import MediaLost, Notice, TroubleKind
 from telephony.media.packet_legs import CLOCK_STEP, PacketLeg, PacketLegs
 from telephony.media.parameters import MediaSettings
-from telephony.rtp.quality import mos
+from telephony.media.quality_account import Line, QualityAccount, Totals
+from telephony.media.reports import ONE_WAY_AFTER, SUB_TICKS_PER_SECOND, deafness
+from telephony.media.slots import QUARTERS, rows_of_quarter
+from telephony.media.troubles import Troubles
+from telephony.rtp.quality import OPUS
 
-SUB_TICKS_PER_SECOND = 200
 _CLOCK_PER_MS = CLOCK_STEP / 20
-_FRAME_MS = 20.0
+
+
+class _Account:
+    def __init__(self, leg: PacketLeg, now: float, interval: float) -> None:
+        self.quality = QualityAccount(now, interval)
+        self.troubles = Troubles(SlotHandle(leg.handle))
+        self.leg = leg
 
 
 class PacketReports:
@@ -19,18 +32,44 @@ class PacketReports:
     def __init__(self, settings: MediaSettings, legs: PacketLegs) -> None:
         self._settings = settings
         self._legs = legs
+        self._watch = AudioWatch(len(legs.active))
+        self._unwell: NDArray[np.bool_] = np.zeros(len(legs.active), np.bool_)
+        self._accounts: dict[int, _Account] = {}
 
     def step(self, sub_tick: int, now: float) -> list[Notice]:
         notices: list[Notice] = []
+        round_number, quarter = divmod(sub_tick, QUARTERS)
+        rows = rows_of_quarter(self._legs.buffers.begun, quarter)
+        if round_number % LOOK_EVERY == 0 and len(rows):
+            self._watch.look(self._legs.buffers, rows)
+        if round_number % CHECK_EVERY == 0 and len(rows):
+            self._check(rows, now, notices)
         for row, leg in self._legs.items():
             if row % SUB_TICKS_PER_SECOND == sub_tick % SUB_TICKS_PER_SECOND:
                 self._visit(row, leg, now, notices)
         return notices
 
+    def _check(self, rows: NDArray[np.int64], now: float, notices: list[Notice]) -> None:
+        """Asks those streams that sound odd, or did so far."""
+        asked = {*self._watch.suspects(rows).tolist(), *rows[self._unwell[rows]].tolist()}
+        for row in asked & self._accounts.keys():
+            troubles = self._accounts[row].troubles
+            garbled = self._watch.judge(row, None, None)
+            notices += troubles.tell_sound(self._watch, row, garbled, now)
+            self._unwell[row] = troubles.audible
+
+    def _account(self, row: int, leg: PacketLeg, now: float) -> _Account:
+        account = self._accounts.get(row)
+        if account is None or account.leg is not leg:
+            # The slot before in this row is gone, and all that was known of it.
+            account = self._accounts[row] = _Account(leg, now, self._settings.quality_interval)
+            self._watch.forget(row)
+            self._unwell[row] = False
+            leg.heard_at = max(leg.heard_at, now) if leg.received == 0 else leg.heard_at
+        return account
+
     def _visit(self, row: int, leg: PacketLeg, now: float, notices: list[Notice]) -> None:
-        if leg.received == 0 and leg.heard_at == 0.0:
-            leg.heard_at = now
-            leg.quality_at = now + self._settings.quality_interval
+        account = self._account(row, leg, now)
         settings = self._settings
         limit = settings.media_lost_in_call if leg.received else settings.media_lost_after_start
         silent_for = now - leg.heard_at
@@ -39,26 +78,35 @@ class PacketReports:
         elif not leg.lost_told:
             leg.lost_told = True
             notices.append(MediaLost(SlotHandle(leg.handle), silent_for, now))
-        if now >= leg.quality_at and leg.received:
-            leg.quality_at = now + settings.quality_interval
-            notices.append(self._quality(row, leg, now))
+        line, totals = self._line(row, leg), self._totals(row, leg)
+        quality = account.quality.measure(SlotHandle(leg.handle), totals, line, now)
+        if quality is not None:
+            notices.append(quality)
+        one_way = self._one_way(leg, now)
+        notices += account.troubles.tell(TroubleKind.ONE_WAY, one_way, now)
+        notices += account.troubles.tell(TroubleKind.POOR, account.quality.poor(line), now)
 
-    def _quality(self, row: int, leg: PacketLeg, now: float) -> Quality:
-        received, lost = leg.received - leg.told_received, leg.lost - leg.told_lost
-        late = int(self._legs.buffers.late[row])
-        fresh_late = late - leg.told_late
-        leg.told_received, leg.told_lost, leg.told_late = leg.received, leg.lost, late
-        loss = lost / (received + lost) if received + lost else 0.0
-        depth_ms = _FRAME_MS * float(self._legs.buffers.target[row])
-        return Quality(
-            slot=SlotHandle(leg.handle),
-            received=received,
-            lost=lost,
-            late=fresh_late,
-            concealed=lost,
-            loss=loss,
+    def _one_way(self, leg: PacketLeg, now: float) -> str | None:
+        since = max(leg.heard_at, leg.expected_since)
+        if now - since >= ONE_WAY_AFTER:
+            return "nothing arrives"
+        return deafness(leg.remote_loss)
+
+    def _totals(self, row: int, leg: PacketLeg) -> Totals:
+        return Totals(
+            expected=leg.received + leg.lost,
+            received=leg.received,
+            late=int(self._legs.buffers.late[row]),
+            concealed=leg.lost,
+            lost=leg.lost,
+            holes=leg.decoder.holes,
+        )
+
+    def _line(self, row: int, leg: PacketLeg) -> Line:
+        return Line(
             jitter_ms=leg.jitter / _CLOCK_PER_MS,
-            round_trip_ms=None,
-            mos=mos(loss, depth_ms + _FRAME_MS),
-            at=now,
+            depth=float(self._legs.buffers.target[row]),
+            round_trip=leg.round_trip,
+            remote_loss=leg.remote_loss,
+            codec=OPUS,
         )

@@ -179,7 +179,7 @@ class Reports:
 
     def _totals(self, row: int) -> Totals:
         slots, heard = self._slots, self._heard[int(self._slots.wide[row])]
-        buffers = heard.buffers
+        buffers, decoder = heard.buffers, self._legs.by_row[row].decoder
         return Totals(
             expected=int(slots.last_sequence[row] - slots.first_extended[row]) + 1
             if slots.received[row]
@@ -187,8 +187,8 @@ class Reports:
             received=int(slots.received[row] - buffers.duplicates[row]),
             late=int(buffers.late[row]),
             concealed=int(heard.concealed[row]),
-            lost=int(buffers.lost[row]),
-            holes=int(buffers.holes[row]),
+            lost=int(buffers.lost[row]) if decoder is None else decoder.lost,
+            holes=int(buffers.holes[row]) if decoder is None else decoder.holes,
         )
 
     def _line(self, leg: Leg) -> Line:
@@ -210,11 +210,9 @@ class Reports:
         if silent_for < ONE_WAY_AFTER:
             exchange.gone = False
         elif parameters.receiving and not (exchange.gone or self._slots.pauses[row]):
-            hears_us = line.remote_loss is not None and line.remote_loss < DEAF_LOSS
-            return "nothing arrives; the peer hears us" if hears_us else "nothing arrives"
-        if parameters.sending and line.remote_loss is not None and line.remote_loss >= DEAF_LOSS:
-            return "the peer does not hear us"
-        return None
+            heard = line.remote_loss is not None and deafness(line.remote_loss) is None
+            return "nothing arrives; the peer hears us" if heard else "nothing arrives"
+        return deafness(line.remote_loss) if parameters.sending else None
 
     def _count_bad(self, leg: Leg, account: _Account) -> bool:
         """Whether over a fifth of the packets since the last visit could not be used."""
@@ -239,3 +237,9 @@ class Reports:
         """The last 160 ms as they came, if none of them is missing."""
         pcm = self._heard[0].buffers.latest(row)
         return None if pcm is None else g711.encode(pcm, law)
+
+
+def deafness(remote_loss: float | None) -> str | None:
+    """Words for a peer that says it gets next to nothing of what we send."""
+    deaf = remote_loss is not None and remote_loss >= DEAF_LOSS
+    return "the peer does not hear us" if deaf else None

@@ -6,13 +6,21 @@ import numpy as np
 import pytest
 
 from telephony.media import opus
-from telephony.media.commands import Enqueue, Guard, Listen, Remove, Route
+from telephony.media.commands import Enqueue, Guard, Listen, Remove, ReportTransport, Route
 from telephony.media.errors import CodecUnavailableError, NoMediaCapacityError
 from telephony.media.handles import SlotHandle
-from telephony.media.notices import MediaLost, Quality, SpeechStarted
+from telephony.media.notices import (
+    AudioRecovered,
+    AudioTroubled,
+    MediaLost,
+    Quality,
+    SpeechStarted,
+    TroubleKind,
+)
 from telephony.media.packet_legs import INBOX_PACKETS
 from telephony.rtp.packet import RtpPacket, build_packet, parse_packet
 from tests.unit.media_line import Line, Pcm, voiced
+from tests.unit.wrong_audio import speech
 
 
 def tone(frames: int, hz: int = 440, amplitude: int = 8000) -> Pcm:
@@ -234,3 +242,64 @@ def test_missing_libopus_is_told_with_where_it_was_looked_for(monkeypatch: pytes
     monkeypatch.undo()
     opus.library.cache_clear()
     assert opus.OpusCodec().encode(tone(1))
+
+
+def test_quality_of_a_browser_is_told_within_3_s_with_its_round_trip():
+    line = Line()
+    browser = Browser(line)
+    line.apply(ReportTransport(browser.slot, sends=True, round_trip=0.3, remote_loss=0.02))
+    begun = line.now
+    browser.talk(tone(160))
+    quality = line.of(Quality)[0]
+    assert quality.at - begun < 3
+    assert quality.round_trip_ms == pytest.approx(300)
+    assert quality.remote_loss == 0.02
+    assert quality.mos < 4.3
+
+
+def test_browser_that_should_send_and_does_not_is_told_within_3_s_and_so_is_its_return():
+    line = Line()
+    browser = Browser(line)
+    line.step(4 * 200)
+    assert line.of(AudioTroubled) == []  # not connected so far
+    begun = line.now
+    line.apply(ReportTransport(browser.slot, sends=True))
+    line.step(3 * 200)
+    (trouble,) = line.of(AudioTroubled)
+    assert (trouble.kind, trouble.at - begun < 3) == (TroubleKind.ONE_WAY, True)
+    browser.talk(tone(60))
+    assert [n.kind for n in line.of(AudioRecovered)] == [TroubleKind.ONE_WAY]
+
+
+def test_browser_that_only_listens_is_no_trouble():
+    line = Line()
+    browser = Browser(line)
+    line.apply(ReportTransport(browser.slot, sends=False))
+    line.step(4 * 200)
+    assert line.of(AudioTroubled) == []
+
+
+def test_browser_that_hears_nothing_of_us_is_told():
+    line = Line()
+    browser = Browser(line)
+    line.apply(ReportTransport(browser.slot, sends=True, remote_loss=1.0))
+    browser.talk(tone(60))
+    (trouble,) = line.of(AudioTroubled)
+    assert (trouble.kind, trouble.detail) == (TroubleKind.ONE_WAY, "the peer does not hear us")
+
+
+def test_muted_browser_is_told_as_silent_and_overdriven_one_as_clipping():
+    line = Line()
+    browser = Browser(line)
+    browser.talk(np.zeros(320 * 160, np.int16))
+    browser.talk(speech(12.0, "slt", 16000))
+    assert [n.kind for n in line.of(AudioTroubled)] == [TroubleKind.SILENT, TroubleKind.CLIPPING]
+
+
+def test_bursts_of_loss_of_a_browser_are_told():
+    line = Line()
+    browser = Browser(line)
+    lost = tuple(n for start in range(100, 300, 20) for n in range(start, start + 5))
+    browser.talk(np.tile(tone(100), 3), lose=lost)
+    (trouble,) = line.of(AudioTroubled)
+    assert (trouble.kind, trouble.at - 1000 < 2 + 3) == (TroubleKind.POOR, True)
