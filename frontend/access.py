@@ -24,7 +24,8 @@ TAKE_OVER: Final = "take_over_call"
 END: Final = "end_call"
 TRANSCRIPT: Final = "view_transcript"
 PII: Final = "view_pii"
-PERMISSIONS: Final = (VIEW, LISTEN, TAKE_OVER, END, TRANSCRIPT, PII)
+QUALITY: Final = "view_trunk_quality"
+PERMISSIONS: Final = (VIEW, LISTEN, TAKE_OVER, END, TRANSCRIPT, PII, QUALITY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from django.urls import path
 
-from frontend import views
+from frontend import api, quality, views
 
 urlpatterns = [
     path("", views.live, name="live"),
     path("calls/<slug:call>/", views.call, name="call"),
     path("history/", views.history, name="history"),
+    path("trunks/", quality.trunks, name="trunks"),
+    path("api/calls", api.calls, name="api-calls"),
+    path("api/calls/<slug:call>", api.one_call, name="api-call"),
     path("try/", views.try_it, name="try"),
     path("w/1/widget.js", views.widget_script, name="widget-script"),
 ]

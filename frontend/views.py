@@ -60,8 +60,8 @@ async def _hub() -> Hub:
     return found
 
 
-async def _render(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-    # Templates look at the user's permissions, which may read the database.
+async def render_page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    """The template with its context. Templates look at the user's permissions, which may read the database."""
     response: HttpResponse = await database_sync_to_async(render)(request, template, context)
     return response
 
@@ -100,7 +100,7 @@ async def live(request: HttpRequest, viewer: Viewer) -> HttpResponse:
         "sum": board.figures.numbers(board.rows.values(), 0.0),
         "data": _page_data(viewer),
     }
-    return await _render(request, "desk/live.html", context)
+    return await render_page(request, "desk/live.html", context)
 
 
 def _seconds(row: dict[str, Any], now_us: float) -> float:
@@ -135,7 +135,7 @@ async def call(request: HttpRequest, viewer: Viewer, call: str) -> HttpResponse:
             "audit": [{"at_us": d.at_us, "who": d.who, "what": d.what} for d in deeds],
         },
     }
-    return await _render(request, "desk/call.html", context)
+    return await render_page(request, "desk/call.html", context)
 
 
 @require_safe
@@ -153,7 +153,7 @@ async def history(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     }
     is_partial = request.headers.get("HX-Request") == "true"
     template = "partials/history_lines.html" if is_partial else "desk/history.html"
-    response = await _render(request, template, context)
+    response = await render_page(request, template, context)
     response.headers["Vary"] = "HX-Request"
     return response
 

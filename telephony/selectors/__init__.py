@@ -3,6 +3,7 @@
 from telephony.selectors.calls import (
     UNREADABLE,
     audit_of,
+    called_numbers,
     due_outbox,
     has_tables,
     known_state_of_call,
@@ -39,6 +40,7 @@ __all__ = [
     "TrunkState",
     "answering_agents",
     "audit_of",
+    "called_numbers",
     "due_outbox",
     "has_tables",
     "known_state_of_call",

@@ -101,6 +101,12 @@ def due_outbox(now: datetime, limit: int = 20) -> list[Outbox]:
     return list(Outbox.objects.filter(done_at=None, next_at__lte=now).order_by("id")[:limit])
 
 
+def called_numbers(calls: Iterable[str]) -> dict[str, str]:
+    """Whom these calls were for, as far as it can be decrypted; not masked."""
+    found = CallRecord.objects.filter(pk__in=set(calls)).only("call", "called")
+    return {record.pk: readable(record, "called") for record in found}
+
+
 def readable(record: Model, column: str) -> str:
     """A text of the row; `UNREADABLE` if it was altered or its key is not here."""
     try:

@@ -25,9 +25,9 @@ def token_of(secret: str, now: datetime) -> ApiToken | None:
     return token
 
 
-def placed_with(token: ApiToken, call: str) -> bool:
+def placed_with(token_id: int, call: str) -> bool:
     """Was this call placed with this token?"""
-    return bool(call) and token.placed.filter(call=call).exists()
+    return bool(call) and PlacedCall.objects.filter(token_id=token_id, call=call).exists()
 
 
 def calls_up(token: ApiToken, now: datetime) -> int:

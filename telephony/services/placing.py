@@ -67,14 +67,12 @@ def token_used(token: ApiToken, now: datetime) -> None:
 
 
 @transaction.atomic
-def reserve_call(
-    *, token: ApiToken, key: str, request: str, node: str, now: datetime
-) -> Reservation:
+def reserve_call(*, token_id: int, key: str, request: str, node: str, now: datetime) -> Reservation:
     """A place for one call; the same one for a request that is repeated under its key.
 
     Raises: CapReachedError, KeyReusedError.
     """
-    ApiToken.objects.select_for_update().get(pk=token.pk)  # one after the other
+    token = ApiToken.objects.select_for_update().get(pk=token_id)  # one after the other
     fingerprint = hashlib.sha256(request.encode()).hexdigest()
     found = PlacedCall.objects.filter(token=token, key=key).first()
     if found is not None and found.fingerprint != fingerprint:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from django.db.models import F, Value
@@ -66,7 +66,7 @@ def _row(record: Recorded) -> TrunkCall | None:
         seq=record.seq,
         leg=event.leg,
         direction=event.direction,
-        at=from_us(record.at_us),
+        at=datetime.fromtimestamp(record.at_us / 1_000_000, UTC),
         answered=event.answered,
         delivered=event.answered or event.cause in DELIVERED,
         status=event.status,
