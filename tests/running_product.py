@@ -92,12 +92,12 @@ class RunningProduct:
         values = dict(line.split(": ", 1) for line in lines if ": " in line)
         return values["user"], values["password"]
 
-    def ask(self, name: str, **args: Any) -> Mapping[str, Any]:
-        """A request to the media node."""
-        return request_sync(self.configuration.run, "node1", name, args)
+    def ask(self, name: str, *, node: str = "node1", **args: Any) -> Mapping[str, Any]:
+        """A request to a media node."""
+        return request_sync(self.configuration.run, node, name, args)
 
-    def rows(self) -> list[dict[str, Any]]:
-        return list(self.ask("calls.rows")["rows"])
+    def rows(self, node: str = "node1") -> list[dict[str, Any]]:
+        return list(self.ask("calls.rows", node=node)["rows"])
 
     def newest_call(self, **wanted: Any) -> str:
         """Id of the newest call whose row has these values."""

@@ -24,7 +24,7 @@ rtp_ports {rtp}-{rtp_end}
 net_interface 127.0.0.1
 module_path {modules}
 module g711.so
-module aubridge.so
+{codecs}module aubridge.so
 module aufile.so
 module sndfile.so
 module ctrl_tcp.so
@@ -97,17 +97,25 @@ class Baresip:
 
 
 @contextmanager
-def baresip(folder: Path, source: Path) -> Iterator[Baresip]:
+def baresip(
+    folder: Path,
+    source: Path,
+    *,
+    account: str = "audio_codecs=PCMU/8000/1",
+    codecs: tuple[str, ...] = (),
+) -> Iterator[Baresip]:
+    """`account`: parameters of the phone's account; `codecs`: modules beside g711."""
     sip, control, rtp = free_ports(3)
     listing = subprocess.run(
         ["dpkg", "-L", "baresip-core"], capture_output=True, text=True, check=True
     ).stdout
     modules = next(Path(line).parent for line in listing.splitlines() if line.endswith("g711.so"))
     values = {"sip": sip, "control": control, "rtp": rtp + 20_000, "rtp_end": rtp + 20_040}
-    config = CONFIG.format(source=source, modules=modules, folder=folder, **values)
+    extra = "".join(f"module {name}.so\n" for name in codecs)
+    config = CONFIG.format(source=source, modules=modules, folder=folder, codecs=extra, **values)
     (folder / "config").write_text(config)
     (folder / "accounts").write_text(
-        f"<sip:bob@127.0.0.1:{sip};transport=udp>;regint=0;audio_codecs=PCMU/8000/1;ptime=20\n"
+        f"<sip:bob@127.0.0.1:{sip};transport=udp>;regint=0;ptime=20;{account}\n"
     )
     (folder / "contacts").write_text("")
     with (folder / "baresip.log").open("w") as log:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.running_product import RunningProduct, running_product
 
-PROGRAMS = ("sipp", "baresip", "flite", "sox")
+PROGRAMS = ("sipp", "baresip", "flite", "sox", "kamailio", "sipsak")
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import wave
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,9 +35,11 @@ Max-Forwards: 70
 """
 
 
-def send(method: str, cseq: int, user: str, sdp: str = "", *, to_tag: bool = True) -> str:
-    """A request of the scenario."""
-    headers = HEADERS.format(user=user, cseq=cseq, method=method)
+def send(
+    method: str, cseq: int, user: str, sdp: str = "", *, to_tag: bool = True, more: str = ""
+) -> str:
+    """A request of the scenario; `more`: whole header lines."""
+    headers = HEADERS.format(user=user, cseq=cseq, method=method) + more
     headers = headers if to_tag else headers.replace("[peer_tag_param]", "")
     target = "[next_url]" if to_tag and method != "CANCEL" else "sip:demo@[remote_ip]:[remote_port]"
     body = (
@@ -62,9 +65,9 @@ def maybe(status: int) -> str:
     return f'<recv response="{status}" optional="true" />\n'
 
 
-def answered(user: str) -> str:
+def answered(user: str, more: str = "") -> str:
     """From the INVITE that was sent to its ACK."""
-    return maybe(100) + maybe(180) + expect(200, routes=True) + send("ACK", 1, user)
+    return maybe(100) + maybe(180) + expect(200, routes=True) + send("ACK", 1, user, more=more)
 
 
 def speak(file: Path) -> str:
@@ -76,8 +79,12 @@ def pause(seconds: float) -> str:
     return f'<pause milliseconds="{int(seconds * 1000)}"/>\n'
 
 
-def hang_up(user: str, cseq: int) -> str:
-    return send("BYE", cseq, user) + expect(200)
+def hang_up(user: str, cseq: int, more: str = "") -> str:
+    return send("BYE", cseq, user, more=more) + expect(200)
+
+
+ROUTES = "[routes]\n"
+"""For requests in a dialog that goes over a proxy."""
 
 
 @dataclass(frozen=True)
@@ -105,17 +112,24 @@ class RunningSipp:
         return Sipp(self._process.returncode, out)
 
 
-def start_sipp(product: RunningProduct, folder: Path, steps: str) -> RunningSipp:
-    """Runs the steps as one call."""
+def start_sipp(
+    product: RunningProduct,
+    folder: Path,
+    steps: str,
+    *,
+    to: str = "",
+    options: Sequence[str] = ("-m", "1"),
+) -> RunningSipp:
+    """Runs the steps as one call. `to`: host:port of another program in between."""
     scenario = folder / "scenario.xml"
     scenario.write_text(f'<?xml version="1.0"?>\n<scenario name="caller">\n{steps}</scenario>\n')
     port, media = free_ports(2)
     process = subprocess.Popen(
         [
-            *("sipp", "-sf", str(scenario), str(product.configuration.sip)),
+            *("sipp", "-sf", str(scenario), to or str(product.configuration.sip)),
             *("-i", "127.0.0.1", "-p", str(port), "-mi", "127.0.0.1"),
             *("-mp", str(media)),
-            *("-m", "1", "-nostdin", "-timeout", "60", "-trace_err"),
+            *(*options, "-nostdin", "-timeout", "60", "-trace_err"),
         ],
         cwd=folder,
         stdout=subprocess.PIPE,
@@ -125,8 +139,16 @@ def start_sipp(product: RunningProduct, folder: Path, steps: str) -> RunningSipp
     return RunningSipp(process, port)
 
 
-def call(product: RunningProduct, folder: Path, steps: str, seconds: float = 70.0) -> Sipp:
-    return start_sipp(product, folder, steps).wait(seconds)
+def call(
+    product: RunningProduct,
+    folder: Path,
+    steps: str,
+    seconds: float = 70.0,
+    *,
+    to: str = "",
+    options: Sequence[str] = ("-m", "1"),
+) -> Sipp:
+    return start_sipp(product, folder, steps, to=to, options=options).wait(seconds)
 
 
 def ulaw(wav: Path, folder: Path) -> Path:
