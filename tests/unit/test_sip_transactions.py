@@ -1,5 +1,7 @@
 """The four transaction machines: every state with every input (RFC 3261 17, RFC 6026 7, RFC 4320 4.1)."""
 
+from typing import Any
+
 import pytest
 
 from telephony.sip.client_transaction import InviteClientTransaction, PlainClientTransaction
@@ -49,7 +51,8 @@ class User:
 def client(kind, flow=UDP):
     message = read(request("INVITE" if kind is InviteClientTransaction else "OPTIONS"))
     assert isinstance(message, Request)
-    wire, user, gone = Wire(), User(), []
+    gone: list[Any] = []
+    wire, user = Wire(), User()
     transaction = kind(wire, ("b",), message, flow, gone.append, user=user)
     transaction.start(NOW)
     wire.take()
@@ -58,7 +61,8 @@ def client(kind, flow=UDP):
 
 def server(kind, flow=UDP):
     message = read(request("INVITE" if kind is InviteServerTransaction else "OPTIONS"))
-    wire, gone = Wire(), []
+    gone: list[Any] = []
+    wire = Wire()
     return kind(wire, ("b",), message, flow, gone.append), wire, gone
 
 
@@ -66,14 +70,14 @@ def response(transaction, status):
     return make_response(transaction.request, status, UDP, to_tag="t")
 
 
-INVITE_STATES = {
+INVITE_STATES: dict[State, list[Any]] = {
     State.CALLING: [],
     State.PROCEEDING: [180],
     State.ACCEPTED: [200],
     State.COMPLETED: [486],
     State.TERMINATED: ["fail"],
 }
-PLAIN_STATES = {
+PLAIN_STATES: dict[State, list[Any]] = {
     State.TRYING: [],
     State.PROCEEDING: [100],
     State.COMPLETED: [200],
@@ -185,7 +189,14 @@ def test_plain_client(state, given, then, sent, told):
 
 SERVER_INPUTS = (180, 200, 486, "again", "ACK", 0.5, 32)
 N = State.CONFIRMED
-INVITE_SERVER_STATES = {Y: [], P: [180], A: [200], D: [486], N: [486, "ACK"], T: [200, 40]}
+INVITE_SERVER_STATES: dict[State, list[Any]] = {
+    Y: [],
+    P: [180],
+    A: [200],
+    D: [486],
+    N: [486, "ACK"],
+    T: [200, 40],
+}
 INVITE_SERVER = {
     Y: [(P, ["180"]), (A, ["200"]), (D, ["486"]), (Y, []), (Y, []), (Y, []), (Y, [])],
     P: [(P, ["180"]), (A, ["200"]), (D, ["486"]), (P, ["180"]), (P, []), (P, []), (P, [])],
@@ -194,7 +205,7 @@ INVITE_SERVER = {
     N: [(N, []), (N, []), (N, []), (N, []), (N, []), (N, []), (T, [])],
     T: [(T, [])] * 7,
 }
-PLAIN_SERVER_STATES = {Y: [], D: [200], T: [200, 40]}
+PLAIN_SERVER_STATES: dict[State, list[Any]] = {Y: [], D: [200], T: [200, 40]}
 PLAIN_SERVER = {
     Y: [None, (D, ["200"]), (D, ["486"]), (Y, []), None, (Y, []), (Y, [])],
     D: [None, (D, []), (D, []), (D, ["200"]), None, (D, []), (T, [])],
