@@ -39,6 +39,7 @@ class StartCall(Command):
     caller: str
     agent: AgentRef | None
     variables: Mapping[str, str] = field(default_factory=dict)
+    persons_first: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

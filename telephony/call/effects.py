@@ -168,10 +168,11 @@ def _audio(before: CallState, event: CallEvent, after: CallState) -> tuple[Effec
 def _legs(before: CallState, event: CallEvent, after: CallState) -> tuple[Effect, ...]:
     match event:
         case LegAdded(leg="caller"):
-            wanted = before.direction == "inbound" and before.agent is not None
-            return (AnswerLeg(CALLER),) if wanted else ()
+            return (AnswerLeg(CALLER),) if _agent_answers(before) else ()
         case FloorGiven() | FloorTaken() if _waits_for_answer(before):
             return (AnswerLeg(CALLER),)
+        case TransferEnded() if _waits_for_answer(before) and after.agent_has_floor:
+            return (AnswerLeg(CALLER),)  # nobody else did
         case LegRinging(leg=leg, early_media=early) if leg != CALLER and _waits_for_answer(before):
             return (RingCaller(early),)
         case LegRemoved(leg=leg, reason=reason):
@@ -181,6 +182,11 @@ def _legs(before: CallState, event: CallEvent, after: CallState) -> tuple[Effect
             return tuple(CloseLeg(leg, cause) for leg in left)
         case _:
             return ()
+
+
+def _agent_answers(state: CallState) -> bool:
+    inbound = state.direction == "inbound"
+    return inbound and state.agent is not None and not state.persons_first
 
 
 def _waits_for_answer(state: CallState) -> bool:
@@ -214,7 +220,7 @@ def _timers(before: CallState, event: CallEvent, limits: Limits) -> tuple[Effect
 
 def _connect_timer(before: CallState, event: LegAdded, limits: Limits) -> SetTimer:
     if event.leg == CALLER:
-        waits = before.agent is None and before.direction == "inbound"
+        waits = before.direction == "inbound" and not _agent_answers(before)
         seconds = limits.queue_s if waits else limits.answer_s
     else:
         seconds = limits.transfer_s if event.role == "target" else limits.connect_s

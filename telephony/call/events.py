@@ -37,7 +37,10 @@ class AgentRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallStarted:
-    """A call reached us (`inbound`) or was placed by us (`outbound`)."""
+    """A call reached us (`inbound`) or was placed by us (`outbound`).
+
+    `persons_first`: people are rung for it, and its agent answers only if none of them does.
+    """
 
     direction: Literal["inbound", "outbound"]
     transport: Transport
@@ -45,6 +48,7 @@ class CallStarted:
     caller: str = field(metadata=PII)
     agent: AgentRef | None
     variables: Mapping[str, str] = field(default_factory=dict, metadata=PII)
+    persons_first: bool = field(default=False, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,6 +115,7 @@ def _call_started(state: CallState, event: CallStarted, at_us: int) -> CallState
         caller=event.caller,
         agent=event.agent,
         variables=dict(event.variables),
+        persons_first=event.persons_first,
         floor=AGENT if event.agent is not None else None,
         started_us=at_us,
     )
@@ -132,7 +133,8 @@ def _leg_added(state: CallState, event: LegAdded, at_us: int) -> CallState:
 
 def _leg_ringing(state: CallState, event: LegRinging, at_us: int) -> CallState:
     leg = _leg(state, event.leg)
-    return _with_leg(state, replace(leg, phase=_moved(leg, event), early=event.early_media))
+    phase, early = _moved(leg, event), event.early_media
+    return _with_leg(state, replace(leg, phase=phase, ringing=True, early=early))
 
 
 def _leg_replaced(state: CallState, event: LegReplaced, at_us: int) -> CallState:

@@ -187,6 +187,7 @@ def _start(command: StartCall) -> Facts:
             caller=command.caller,
             agent=command.agent,
             variables=dict(command.variables),
+            persons_first=command.persons_first,
         ),
         LegAdded(leg=CALLER, role="caller", transport=command.transport),
     )
@@ -217,6 +218,8 @@ def _ring_leg(state: CallState, leg: Leg, command: RingLeg) -> Facts:
     if leg.phase is not LegPhase.ADDED:
         return ()
     early = command.early_media or leg.early
+    if leg.ringing and early == leg.early:
+        return ()
     return (LegRinging(leg=leg.id, early_media=early), *transfer.rung(state, leg))
 
 

@@ -63,7 +63,7 @@ class Trouble:
 class Leg:
     """One attachment to the call.
 
-    `troubles`: the latest of its audio, oldest first. `early`: it sends audio before its answer. `held`: its phone
+    `troubles`: the latest of its audio, oldest first. `ringing`: it said so. `early`: it sends audio before its answer. `held`: its phone
     holds (the caller's hold is a phase of the call). `replaces`: whose place it will take.
     """
 
@@ -75,6 +75,7 @@ class Leg:
     who: UserName | None = None
     listening: bool = False
     troubles: tuple[Trouble, ...] = ()
+    ringing: bool = False
     early: bool = False
     held: bool = False
     replaces: LegId | None = None
@@ -149,7 +150,7 @@ class CallState:
     """A call at one position (`seq`) of its log.
 
     `floor`: who speaks to the caller, or will again if the `transfer` under way comes to nothing. `transferred`: the
-    last transfer that ended.
+    last transfer that ended. `persons_first`: the agent answers only if nobody else does.
     """
 
     id: CallId
@@ -162,6 +163,7 @@ class CallState:
     agent: AgentRef | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     legs: Mapping[LegId, Leg] = field(default_factory=dict)
+    persons_first: bool = False
     floor: LegId | None = AGENT
     controller: UserName | None = None
     started_us: int = 0

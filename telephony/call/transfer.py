@@ -143,6 +143,8 @@ def fall_back(state: CallState, command: FallBack) -> Facts:
     if transfer is None or transfer.id != command.transfer:
         return ()
     if transfer.stage == "completing" and transfer.target is not None:
+        if not state.legs[transfer.target].carries:
+            return given_up(state, "failed", "target_left", command.status)
         return answered(state, transfer, transfer.target, status=command.status, reason="bridged")
     if transfer.method != "refer":
         raise IllegalTransitionError("nothing to fall back from")
@@ -194,7 +196,7 @@ def answered(
     ended = _ended(transfer, "answered", status, reason)
     others = _removals(_pending(state, transfer, target), "answered_elsewhere")
     if transfer.by == "caller":
-        return (*others, LegReplaced(leg=CALLER, by=target), ended)
+        return (*others, ended, LegReplaced(leg=CALLER, by=target))
     leg = state.legs[target]
     given = FloorGiven(leg=target, who=leg.who, reason=transfer.by)
     before = state.legs.get(state.floor) if state.floor is not None else None

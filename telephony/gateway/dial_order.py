@@ -16,8 +16,8 @@ from typing import ClassVar, Final, Literal, Protocol
 from telephony.call.commands import CallCommand
 from telephony.call.errors import CallError, Retry
 from telephony.call.ids import CallId, LegId
-from telephony.call.ports import LegControl
 from telephony.legs.call_audio import CallMedia
+from telephony.legs.sip_leg import SipLeg
 from telephony.sip.message import HeaderPair
 from telephony.sip.session import Replaces
 
@@ -102,7 +102,7 @@ class Dialling(Protocol):
     """A destination being reached. Whoever ordered attaches `leg` to the call."""
 
     @property
-    def leg(self) -> LegControl: ...
+    def leg(self) -> SipLeg: ...
 
     @property
     def trunk(self) -> str:

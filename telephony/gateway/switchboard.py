@@ -32,6 +32,7 @@ class Arrival:
     """A caller at the door, or (`outbound`) one whom we ring: who calls what, and the agent that shall speak.
 
     `choice` None: a call between people; its caller is answered when one of them is, or takes the floor.
+    `persons_first`: people are rung before the agent answers.
     """
 
     transport: Transport
@@ -41,6 +42,7 @@ class Arrival:
     voice_rate_hz: int
     variables: Mapping[str, str] = field(default_factory=dict)
     direction: Literal["inbound", "outbound"] = "inbound"
+    persons_first: bool = False
 
 
 @dataclass(slots=True)
@@ -179,4 +181,5 @@ def _start(arrival: Arrival) -> StartCall:
         caller=arrival.caller,
         agent=None if choice is None else AgentRef(choice.agent, choice.version),
         variables=arrival.variables,
+        persons_first=arrival.persons_first,
     )

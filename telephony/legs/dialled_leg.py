@@ -85,11 +85,3 @@ class DialledLeg(SipLeg):
         """Nobody answered. The slot is given back; whoever ordered the call says what follows."""
         self._gone = True
         self._give_back()
-
-    # ------------------------------------------------------------------------------- LegControl
-
-    def answer(self) -> None:
-        """Nothing to do: the other side answers."""
-
-    def ring(self, *, early_media: bool) -> None:
-        """Nothing to do: the other side rings."""

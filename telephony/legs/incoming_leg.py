@@ -45,6 +45,10 @@ class IncomingLeg(SipLeg):
         self._call, self._media = call, media
         return self
 
+    @property
+    def username(self) -> str | None:
+        return self._session.username
+
     # ------------------------------------------------------------------------------- LegControl
 
     def ring(self, *, early_media: bool) -> None:

@@ -91,6 +91,11 @@ class SipLeg:
         return self._session
 
     @property
+    def username(self) -> str | None:
+        """Who proved by digest to be calling; None where nobody was asked, and for phones that we call."""
+        return None
+
+    @property
     def place(self) -> RtpPlace:
         return self._place
 
@@ -101,6 +106,12 @@ class SipLeg:
     @property
     def closed(self) -> bool:
         return self._gone
+
+    def answer(self) -> None:
+        """Nothing to do where the other side answers."""
+
+    def ring(self, *, early_media: bool) -> None:
+        """Nothing to do where the other side rings."""
 
     def become(self, leg: LegId) -> None:
         self.id = leg

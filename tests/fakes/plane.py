@@ -18,11 +18,11 @@ class FakePlane:
         self.live: set[int] = set()
         self.remotes: list[tuple[str, int] | None] = []
         self.sends: dict[SlotHandle, Callable[[bytes], None]] = {}
-        self._capacity = capacity
+        self.capacity = capacity
         self._numbers = count(1)
 
     def _take(self) -> int:
-        if len(self.live) >= self._capacity:
+        if len(self.live) >= self.capacity:
             raise NoMediaCapacityError("full")
         number = next(self._numbers)
         self.live.add(number)
