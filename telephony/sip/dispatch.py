@@ -18,6 +18,7 @@ from telephony.sip.message import (
     Response,
     body_headers,
     echoed_headers,
+    make_response,
     write,
 )
 from telephony.sip.options import AVAILABLE, AskAvailability, capabilities, refusal_for
@@ -60,10 +61,9 @@ class Dispatch:
             self._receive_new(request, key, flow, now)
 
     def refuse_unparsed(self, refuse: Refuse, flow: Flow) -> None:
-        """Answer without a transaction; the tag is made of the request, so repeats get the same (8.2.7)."""
+        """Answer what could not be read with the headers that could."""
         self._core.counters[f"refused_{refuse.status}"] += 1
-        seen = "\n".join(value for _, value in refuse.headers.items)
-        tag = blake2s(seen.encode("utf-8", "surrogateescape"), digest_size=6).hexdigest()
+        tag = _stateless_tag(refuse.headers)
         items = [*echoed_headers(refuse.headers, flow, tag), *body_headers(b"")]
         response = Response(Headers(items), b"", refuse.status, refuse.reason)
         self._core.send(flow, write(response))
@@ -90,6 +90,10 @@ class Dispatch:
         if policy == "drop":
             self._core.counters["dropped_by_policy"] += 1
             return
+        username = self._proved(request, policy, now)
+        if isinstance(username, Refusal):
+            self._challenge(request, flow, username)
+            return
         kind = InviteServerTransaction if request.method == "INVITE" else PlainServerTransaction
         transaction: ServerTransaction = kind(self._core, key, request, flow, self._forget)
         transaction.to_tag = request.to.tag or self._core.ids.tag()
@@ -101,10 +105,6 @@ class Dispatch:
             return
         self._merged.setdefault(merged, transaction)
         self._index_invite(transaction)
-        username = self._proved(request, policy, now)
-        if isinstance(username, Refusal):
-            self._refuse(transaction, username, now)
-            return
         refusal = refusal_of(request, self._allowed)
         if refusal is not None:
             self._refuse(transaction, refusal, now)
@@ -132,6 +132,17 @@ class Dispatch:
         if isinstance(policy, str) or self.authority is None or request.to.tag:
             return None
         return self._doorkeeper.check(request, policy, self.authority, now)
+
+    def _challenge(self, request: Request, flow: Flow, refusal: Refusal) -> None:
+        """Without a transaction (RFC 3261 8.2.7, 26.3.2.4): who forges an address gets one datagram for one.
+
+        And who sends the proof under the same CSeq number, as some phones do, is no merged request.
+        """
+        self._core.counters[f"refused_{refusal.status}"] += 1
+        tag = request.to.tag or _stateless_tag(request.headers)
+        extra = (*self._core.product("Server"), *refusal.headers)
+        response = make_response(request, refusal.status, flow, to_tag=tag, extra=extra)
+        self._core.send(flow, write(response))
 
     @property
     def _allowed(self) -> tuple[str, ...]:
@@ -238,3 +249,9 @@ class Dispatch:
             del self._merged[self._merged_key(request)]
         if self._invites.get(cancel_key(request)) is transaction:
             del self._invites[cancel_key(request)]
+
+
+def _stateless_tag(headers: Headers) -> str:
+    """Made of the request, so that repeats of it get the same (RFC 3261 8.2.7)."""
+    seen = "\n".join(value for _, value in headers.items)
+    return blake2s(seen.encode("utf-8", "surrogateescape"), digest_size=6).hexdigest()

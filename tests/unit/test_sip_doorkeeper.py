@@ -253,7 +253,7 @@ def test_ack_and_cancel_are_never_challenged():
 
     assert challenge.status == 401
     assert acked == []
-    assert cancelled.status == 200
+    assert cancelled.status == 481  # the challenge has left nothing behind that could be cancelled
     assert users.asked == ["INVITE"]
 
 
@@ -265,3 +265,29 @@ def test_everything_else_is(method):
     [(_, reply)] = peer.send(request(method))
 
     assert reply.status == 401
+
+
+def test_a_challenge_leaves_nothing_behind_and_is_not_repeated():
+    peer = Peer()
+    peer.engine.authority = Users()
+
+    first, again = peer.send(request()), peer.send(request())
+    peer.engine.timer(peer.now + 40)
+
+    assert [reply.status for _, reply in (*first, *again)] == [401, 401]
+    assert first[0][1].to.tag == again[0][1].to.tag
+    assert peer.out() == []
+    assert peer.engine.next_timer() is None
+
+
+def test_proof_under_the_same_cseq_number_is_no_merged_request():
+    peer = Peer()
+    peer.engine.authority = Users()
+    [(_, challenge)] = peer.send(request("OPTIONS"))
+    auth = client()
+    uri = "sip:desk@192.0.2.1"
+    proved = answered(auth, ours("OPTIONS", uri=uri), challenge).headers.first("authorization")
+
+    [(_, reply)] = peer.send(request("OPTIONS", branch="b2", extra=f"Authorization: {proved}\r\n"))
+
+    assert reply.status == 200
