@@ -24,9 +24,12 @@ rtp_ports {rtp}-{rtp_end}
 net_interface 127.0.0.1
 module_path {modules}
 module g711.so
-{codecs}module aubridge.so
+module g722.so
+module opus.so
+module aubridge.so
 module aufile.so
 module sndfile.so
+module srtp.so
 module ctrl_tcp.so
 snd_path {folder}
 module_tmp uuid.so
@@ -35,6 +38,8 @@ module_app menu.so
 module_app debug_cmd.so
 ctrl_tcp_listen 127.0.0.1:{control}
 """
+LOCAL = "<sip:bob@127.0.0.1:{sip};transport=udp>;regint=0"
+"""Calls whom it likes, and is called at its own port."""
 
 
 class Baresip:
@@ -101,10 +106,15 @@ def baresip(
     folder: Path,
     source: Path,
     *,
+    identity: str = LOCAL,
     account: str = "audio_codecs=PCMU/8000/1",
     codecs: tuple[str, ...] = (),
+    authority: Path | None = None,
 ) -> Iterator[Baresip]:
-    """`account`: parameters of the phone's account; `codecs`: modules beside g711."""
+    """`source`: the WAV it plays. `identity`: whose phone it is; `account`: parameters of that.
+
+    `codecs`: modules beside g711; `authority`: the CA (PEM) of its TLS peers.
+    """
     sip, control, rtp = free_ports(3)
     listing = subprocess.run(
         ["dpkg", "-L", "baresip-core"], capture_output=True, text=True, check=True
@@ -113,14 +123,14 @@ def baresip(
     values = {"sip": sip, "control": control, "rtp": rtp + 20_000, "rtp_end": rtp + 20_040}
     extra = "".join(f"module {name}.so\n" for name in codecs)
     config = CONFIG.format(source=source, modules=modules, folder=folder, codecs=extra, **values)
+    if authority is not None:
+        config += f"sip_cafile {authority}\n"
     (folder / "config").write_text(config)
-    (folder / "accounts").write_text(
-        f"<sip:bob@127.0.0.1:{sip};transport=udp>;regint=0;ptime=20;{account}\n"
-    )
+    (folder / "accounts").write_text(f"{identity.format(sip=sip)};ptime=20;{account}\n")
     (folder / "contacts").write_text("")
     with (folder / "baresip.log").open("w") as log:
         process = subprocess.Popen(
-            ["baresip", "-f", str(folder)],
+            ["baresip", "-f", str(folder), "-v"],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=log,
