@@ -19,24 +19,21 @@ from functools import partial
 from typing import Any, Final
 
 from telephony.admission import Admission
-from telephony.call.commands import EndCall
 from telephony.call.effects import Limits
 from telephony.call.errors import RequestError
 from telephony.call.ids import CALLER, CallId, LegId
 from telephony.call.registry import CallRegistry
 from telephony.call.session import SessionPorts
 from telephony.call.timers import LoopScheduler, TimerSet
-from telephony.dialplan import Forward, Person, Queue
 from telephony.gateway.browser import BrowserGateway
 from telephony.gateway.desk import DeskGateway
 from telephony.gateway.outbound import OutboundGateway
 from telephony.gateway.requests import NodeControls, NodeRequests
 from telephony.gateway.resume import ResumeTokens
-from telephony.gateway.switchboard import LiveCall, Switchboard
+from telephony.gateway.switchboard import Switchboard
 from telephony.legs.webrtc_leg import WebRtcLeg
 from telephony.media.parameters import MediaSettings
 from telephony.media.plane import MediaPlane
-from telephony.sip.message import HeaderPair
 from telephony.webrtc.peer import PeerSettings, unavailable_reason
 from voiceapp.configuration import Configuration
 from voiceapp.node_load import NodeLoad
@@ -101,7 +98,6 @@ class MediaNode:
                 spawn=self._spawn,
                 call_refusal=lambda: self._registry.refusal(agent=False),
                 options_refusal=lambda: self._load.unavailable(len(self._registry)),
-                ring=self._ring,
                 usage=configuration.data / f"{node}.usage.json",
             ),
         )
@@ -114,7 +110,7 @@ class MediaNode:
             rtp_ports=self._ports.rtp,
             rtp_capacity=_multiple_of_4(calls),
             packet_capacity=_multiple_of_4(2 * calls),
-            voice_capacity=_multiple_of_4(calls),
+            voice_capacity=_multiple_of_4(2 * calls),
         )
 
     def _make_requests(self) -> NodeRequests:
@@ -140,11 +136,6 @@ class MediaNode:
         )
         parts = self._parts
         return NodeRequests(parts.bus, parts.log, self._board, browser, desk, controls)
-
-    def _ring(
-        self, live: LiveCall, whom: Person | Queue | Forward, passed: tuple[HeaderPair, ...]
-    ) -> None:
-        live.session.post(EndCall(cause="no_answer", by="system"))
 
     # ------------------------------------------------------------------------------- life
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,10 +18,12 @@ from telephony.call.timers import TimerSet
 from telephony.dialplan import DialPlan
 from telephony.gateway.dialler import Dialler, DiallerParts
 from telephony.gateway.origins import OpenNetworks, Origins
-from telephony.gateway.phone import PhoneGateway, PhoneParts, Ring
+from telephony.gateway.phone import PhoneGateway, PhoneParts
 from telephony.gateway.phones import Phones
+from telephony.gateway.replacement import ReplacementParts, Replacements
 from telephony.gateway.sessions import Sessions
 from telephony.gateway.switchboard import Spawn, Switchboard
+from telephony.gateway.transfer import TransferParts, Transfers
 from telephony.gateway.trunk_address import Identity
 from telephony.gateway.trunk_room import TrunkRooms
 from telephony.gateway.trunk_watch import TrunkWatch
@@ -55,7 +58,6 @@ class SipParts:
     spawn: Spawn
     call_refusal: Callable[[], Refusal | None]
     options_refusal: Callable[[], Refusal | None]
-    ring: Ring
     usage: Path
 
 
@@ -95,6 +97,17 @@ class NodeSip:
         )
         sessions: Sessions = {}
         self.dialler = Dialler(self._dialler_parts(sessions, identity))
+        self.transfers = Transfers(
+            TransferParts(
+                plan=lambda: parts.board.plan,
+                dial=self.dialler.dial,
+                refer_uri=self.dialler.refer_uri,
+                wire=self.wire,
+                plane=parts.board.plane,
+                new_id=_new_id,
+            )
+        )
+        parts.board.accompany(self.transfers.companion)
         self.phone = PhoneGateway(self._phone_parts(sessions, address))
 
     def _dialler_parts(self, sessions: Sessions, identity: Identity) -> DiallerParts:
@@ -125,7 +138,16 @@ class NodeSip:
             phones=self._phones,
             sessions=sessions,
             address=address,
-            ring=self._parts.ring,
+            transfers=self.transfers,
+            replacements=Replacements(
+                ReplacementParts(
+                    board=self._parts.board,
+                    transfers=self.transfers,
+                    wire=self.wire,
+                    sessions=sessions,
+                    new_id=_new_id,
+                )
+            ),
         )
 
     # ------------------------------------------------------------------------------- life
@@ -238,6 +260,10 @@ class NodeSip:
     def extensions(self) -> Mapping[str, Mapping[str, Any]]:
         """Which phones are connected."""
         return self._phones.states()
+
+
+def _new_id() -> str:
+    return secrets.token_hex(4)
 
 
 def _in_use(plan: DialPlan) -> Mapping[str, Trunk]:

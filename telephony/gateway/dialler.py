@@ -19,10 +19,10 @@ from telephony.gateway.phones import Phones
 from telephony.gateway.sessions import Sessions
 from telephony.gateway.trunk_address import (
     Identity,
-    bare_host,
     caller_uri,
     credentials_of,
     identity_headers,
+    public_uri,
     target_uri,
 )
 from telephony.gateway.trunk_room import TrunkRooms
@@ -72,15 +72,7 @@ class Dialler:
 
         The caller attaches `Dialling.leg` to the call. Raises: DialRefusedError, NoMediaCapacityError.
         """
-        work = _Order(self._parts, self.counters, order, next(self._numbers))
-        allowed = work.judge()
-        if isinstance(allowed, Denied):
-            self.counters[allowed.reason] += 1
-            log.info(
-                "dial_refused",
-                extra={"call_id": order.call.id, "reason": allowed.reason, "agent": order.agent},
-            )
-            raise DialRefusedError(allowed.reason, allowed.user_message)
+        work, allowed = self._judged(order)
         parts = self._parts
         leg = DialledLeg(order.leg, parts.wire, parts.plane, parts.identity.address)
         leg.bind(order.call, order.media)
@@ -97,6 +89,29 @@ class Dialler:
         )
         parts.spawn("dial", self._begin(work, allowed, dialling))
         return dialling
+
+    def refer_uri(self, order: DialOrder) -> str:
+        """What the other side of a trunk is to call for us (RFC 3515): judged like a call of ours, which it is not.
+
+        Raises: DialRefusedError.
+        """
+        _, allowed = self._judged(order)
+        trunk = self._parts.plan().trunks.get(allowed.trunk)
+        if trunk is None:
+            raise DialRefusedError("no_trunk", "A phone of ours is not reached by way of a trunk.")
+        return public_uri(allowed.dialled, trunk.hosts[0])
+
+    def _judged(self, order: DialOrder) -> tuple[_Order, Allowed]:
+        work = _Order(self._parts, self.counters, order, next(self._numbers))
+        allowed = work.judge()
+        if isinstance(allowed, Allowed):
+            return work, allowed
+        self.counters[allowed.reason] += 1
+        log.info(
+            "dial_refused",
+            extra={"call_id": order.call.id, "reason": allowed.reason, "agent": order.agent},
+        )
+        raise DialRefusedError(allowed.reason, allowed.user_message)
 
     async def _begin(self, work: _Order, allowed: Allowed, dialling: LegDialling) -> None:
         await work.looked_up(allowed)
@@ -216,7 +231,7 @@ class _Order:
             trunk=trunk,
             target=target_uri(allowed.dialled, way.host, trunk),
             from_=from_,
-            to=f"<{target_uri(allowed.dialled, bare_host(way.host), replace(trunk, transport='udp'))}>",
+            to=f"<{public_uri(allowed.dialled, way.host)}>",
             headers=headers,
             flow=way.flow,
             options=InviteOptions(

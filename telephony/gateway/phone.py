@@ -9,18 +9,19 @@ from __future__ import annotations
 import logging
 import sys
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final
+from typing import Final, assert_never
 
 from telephony.admission import Refusal
 from telephony.call.errors import CallError
+from telephony.call.ids import UserName
 from telephony.call.ports import Scheduler
 from telephony.dialplan import (
     Agent,
     Decision,
+    DialPlan,
     Forward,
     Person,
     Queue,
@@ -31,9 +32,12 @@ from telephony.dialplan import (
 from telephony.gateway.caller import CallerFacts, caller_facts
 from telephony.gateway.origins import Origin, Origins
 from telephony.gateway.phones import Phones
+from telephony.gateway.replacement import Replacements
+from telephony.gateway.ringing import Ringing, RingOrder
 from telephony.gateway.sessions import SessionEvent, Sessions
-from telephony.gateway.switchboard import Arrival, LiveCall, Switchboard
+from telephony.gateway.switchboard import Arrival, Switchboard
 from telephony.gateway.tally import Tally
+from telephony.gateway.transfer import Transfers
 from telephony.gateway.trunk_room import TrunkRooms
 from telephony.gateway.trunk_watch import TrunkWatch
 from telephony.legs.incoming_leg import IncomingLeg
@@ -62,10 +66,6 @@ _NO_AGENT_LOAD: Final = RouteLoad(node_calls=sys.maxsize)
 """A node without a free agent is beyond every load that a rule names, so that the next rule decides: the overflow."""
 
 
-Ring = Callable[[LiveCall, Person | Queue | Forward, tuple[HeaderPair, ...]], None]
-"""Rings people for a call without an agent; the header fields are for whoever is called outside."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhoneParts:
     """What the door works with. `address`: what our SDP names as ours, where a trunk does not say otherwise."""
@@ -79,7 +79,8 @@ class PhoneParts:
     phones: Phones
     sessions: Sessions
     address: str
-    ring: Ring
+    transfers: Transfers
+    replacements: Replacements
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,8 @@ class PhoneGateway:
         """One event of the engine."""
         match event:
             case IncomingInvite(session=session, sdp=sdp):
-                self._invited(session, sdp)
+                if event.replaces is None or not self._replaces(event):
+                    self._invited(session, sdp)
             case OptionsAnswered() | RegistrationChanged():
                 self._parts.watch.handle(event)
             case RegisterReceived():
@@ -126,6 +128,18 @@ class PhoneGateway:
                     self.counters["no_leg"] += 1
 
     # ------------------------------------------------------------------------------- INVITE
+
+    def _replaces(self, event: IncomingInvite) -> bool:
+        """A phone takes the place of one that is on a call; True if it was answered."""
+        session, parts = event.session, self._parts
+        origin = parts.origins.of(session.flow, session.username)
+        if origin is None:
+            return False
+        try:
+            policy = policy_of(origin.trunk, parts.address, secure=session.flow.secure)
+        except UnacceptableOfferError:
+            return False  # told below like any other call
+        return parts.replacements.take_over(event, policy)
 
     def _invited(self, session: IncomingSession, sdp: bytes | None) -> None:
         origin = self._parts.origins.of(session.flow, session.username)
@@ -220,7 +234,7 @@ class PhoneGateway:
             extra={"call_id": live.session.id, "transport": "sip", "trunk": invited.trunk},
         )
         if not isinstance(decision, Agent):
-            parts.ring(live, decision, invited.facts.passed)
+            parts.transfers.ring(live, _ringing(decision, self._board.plan))
         return True
 
     def _of_call(self, leg: IncomingLeg, trunk: str, event: SessionEvent) -> None:
@@ -260,11 +274,41 @@ def _busy(error: CallError | MediaError) -> Refusal:
 def _arrival(
     invited: _Invited, decision: Agent | Person | Queue | Forward, rate_hz: int
 ) -> Arrival:
+    answers = decision if isinstance(decision, Agent) else decision.overflow
     return Arrival(
         transport="sip",
         called=decision.number,
         caller=invited.facts.caller,
-        choice=decision.choice if isinstance(decision, Agent) else None,
+        choice=answers.choice if isinstance(answers, Agent) else None,
         voice_rate_hz=rate_hz,
         variables=invited.facts.variables,
+        persons_first=not isinstance(decision, Agent),
     )
+
+
+def _ringing(decision: Person | Queue | Forward, plan: DialPlan) -> Ringing:
+    """Whom the plan's decision rings, and for how long."""
+    match decision:
+        case Person(extension=extension):
+            orders: tuple[RingOrder, ...] = (_phone(extension, plan),)
+            return Ringing(name=extension, orders=orders, ring_s=float(decision.ring_s))
+        case Queue(name=name, persons=persons):
+            orders = tuple(_phone(person, plan) for person in persons)
+            return Ringing(
+                name=name,
+                orders=orders,
+                ring_s=float(decision.ring_s),
+                wait_s=float(decision.ring_s * len(persons)),
+                answer_first=True,
+            )
+        case Forward(trunk=trunk, destination=destination):
+            orders = (RingOrder(destination, trunk or None),)
+            return Ringing(name=decision.number, orders=orders, ring_s=float(decision.ring_s))
+        case _:
+            assert_never(decision)
+
+
+def _phone(extension: str, plan: DialPlan) -> RingOrder:
+    known = plan.extensions.get(extension)
+    person = UserName(known.person) if known is not None and known.person else None
+    return RingOrder(extension, who=person)

@@ -53,6 +53,11 @@ def target_uri(dialled: str, host: str, trunk: Trunk) -> str:
     return f"sip:{dialled.replace('#', '%23')}@{host}{transport}"
 
 
+def public_uri(dialled: str, host: str) -> str:
+    """The same number without how it is reached: for To and Refer-To."""
+    return f"sip:{dialled.replace('#', '%23')}@{bare_host(host)}"
+
+
 def caller_uri(caller_id: str, host: str, identity: Identity, trunk: Trunk) -> str:
     """Who calls: a number of the pool, or the trunk's own user. Registered users belong to the trunk's domain."""
     user = _as_spelled(caller_id, trunk) if caller_id else trunk.username or identity.user
