@@ -19,7 +19,9 @@ events and the next deadline come out. Bodies are `bytes`; headers are `(name, v
       .reinvite(sdp, now)                                      -> ReinviteAnswered | ReinviteRejected; 491 is retried
       .update(sdp | None, now)                                 the same by UPDATE, before the answer too
       .accept_reinvite(sdp, now) / .reject_reinvite(status, now, *, headers=())   re-INVITE, UPDATE, offer in PRACK
+      .ack(sdp, now)                                           our answer to an offer in their response
       .info(content_type, body, now)                           .snapshot() -> dict
+      .allows(method) -> bool                                  .use_credentials(credentials)
       .refer(refer_to, now, *, referred_by="", replaces=None)  -> ReferProgress ..., ReferEnded
       .accept_refer(now) / .notify_refer(status, reason, now) / .reject_refer(status, now)
     session.IncomingSession(Session)                           username: who proved it by digest, or None
@@ -27,7 +29,7 @@ events and the next deadline come out. Bodies are `bytes`; headers are `(name, v
       .answer(sdp, now, *, headers=())                         200; without an offer in the INVITE, `sdp` is ours
       .reject(status, now, *, reason="", headers=())
     session.OutgoingSession(Session)
-      .cancel(now, *, reason="")                               .ack(sdp, now) only if we invited without SDP
+      .cancel(now, *, reason="")
     events: IncomingInvite(session, sdp | None, replaces)      answer or reject it; 100 was sent already
       InviteAcked(session, sdp | None)                         sdp: the answer to our late offer
       ReinviteReceived(session, sdp | None)                    accept or reject it; None asks for our offer

@@ -4,10 +4,10 @@ RFC 3261 14, RFC 3311, RFC 4028, RFC 6337. `invite` adds the rest of a session.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Final, Literal
 
 from telephony.sip.accepted import Acceptance
-from telephony.sip.auth import ClientAuth
+from telephony.sip.auth import ClientAuth, Credentials
 from telephony.sip.bodies import find_sdp
 from telephony.sip.core import ACCEPT, ALLOW, SUPPORTED_HEADER, Core
 from telephony.sip.dialog import Dialog
@@ -33,6 +33,9 @@ from telephony.sip.update import (
     retry_after,
 )
 from telephony.sip.usage import InviteUsage, OfferState
+
+# Well inside of the 32 s in which an UPDATE is given up by the other side.
+_DECISION_SECONDS: Final = 20.0
 
 
 class ChangingSession(Session):
@@ -73,6 +76,10 @@ class ChangingSession(Session):
     def replaces(self) -> Replaces:
         """This dialog as the other side knows it."""
         return Replaces(self.call_id, self.dialog.remote_tag, self.dialog.local_tag)
+
+    def use_credentials(self, credentials: Credentials) -> None:
+        """For the requests that are to come, if the other side challenges them."""
+        self.auth = ClientAuth(credentials, self._core.ids)
 
     def allows(self, method: str) -> bool:
         """Whether the other side said that it takes a method."""
@@ -215,7 +222,7 @@ class ChangingSession(Session):
     def cancelled(self, transaction: ServerTransaction, reason: str, now: float) -> None:
         """A CANCEL for an INVITE of the dialog that has no final response yet: here, a re-INVITE."""
         if self._change_in is not None and self._change_in.transaction is transaction:
-            self._drop_change(now)
+            self._drop_change(487, now)
 
     def _receive_reinvite(
         self, transaction: ServerTransaction, usage: InviteUsage, now: float
@@ -223,7 +230,7 @@ class ChangingSession(Session):
         refusal = refusal_of_reinvite(self._busy(), usage.offer)
         if not self._refuse_change(transaction, refusal, now):
             self._core.respond(transaction, 100, now)
-            self._hold_change(transaction, usage, find_sdp(transaction.request))
+            self._hold_change(transaction, usage, find_sdp(transaction.request), now)
 
     def _receive_update(
         self, transaction: ServerTransaction, usage: InviteUsage, now: float
@@ -236,7 +243,7 @@ class ChangingSession(Session):
         if self._refuse_change(transaction, refusal, now):
             return
         if sdp:
-            self._hold_change(transaction, usage, sdp)
+            self._hold_change(transaction, usage, sdp, now)
         else:
             usage.learn(transaction.request)
             usage.dialog.refresh_target(transaction.request)
@@ -265,25 +272,32 @@ class ChangingSession(Session):
         return min_se is not None
 
     def _hold_change(
-        self, transaction: ServerTransaction, usage: InviteUsage, sdp: bytes | None
+        self, transaction: ServerTransaction, usage: InviteUsage, sdp: bytes | None, now: float
     ) -> None:
         usage.learn(transaction.request)
         if sdp:
             usage.was_offered(sdp)
         self._change_in = IncomingChange(transaction, usage)
+        self._core.deadlines.set((self, "change"), now + _DECISION_SECONDS, self._undecided)
         self._core.emit(ReinviteReceived(self, sdp))
+
+    def _undecided(self, now: float) -> None:
+        self._drop_change(504, now)
+        self._change_settled(now)
 
     def _take_change(self) -> IncomingChange:
         change, self._change_in = self._change_in, None
+        self._core.deadlines.cancel((self, "change"))
         if change is None or self.phase is Phase.ENDED:
             raise SipStateError("no change of theirs is waiting")
         return change
 
-    def _drop_change(self, now: float) -> None:
+    def _drop_change(self, status: int, now: float) -> None:
         change, self._change_in = self._change_in, None
         if change is not None:
+            self._core.deadlines.cancel((self, "change"))
             change.usage.withdrawn()
-            self._core.respond(change.transaction, 487, now)
+            self._core.respond(change.transaction, status, now)
 
     def _answer_plain(self, transaction: ServerTransaction, now: float, sdp: bytes = b"") -> None:
         """200 for UPDATE and PRACK; only the first is a target refresh and renews the timer."""

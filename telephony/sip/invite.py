@@ -250,7 +250,7 @@ class InviteSession(ChangingSession):
         self._timer.stop()
         if self._change_out is not None:
             self._change_out.abandon()
-        self._drop_change(now)
+        self._drop_change(487, now)
         self._core.emit(Terminated(self, cause))
 
 

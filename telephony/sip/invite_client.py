@@ -24,7 +24,7 @@ from telephony.sip.transaction import LIFETIME, State
 from telephony.sip.usage import InviteUsage, OfferState
 
 _OPEN: Final = (Phase.CALLING, Phase.RINGING)
-# A proxy forks to a handful of phones; what comes on top is answered without being remembered.
+# A proxy forks to a handful of phones; more early dialogs are told of, but not kept, and more answers are ignored.
 _MOST_FORKS: Final = 16
 
 
@@ -159,6 +159,9 @@ class ClientSession(InviteSession):
             return
         if self.phase is Phase.ANSWERED and self.dialog.remote_tag == tag:
             return  # repeated while our answer is being made
+        if len(self._acks) >= _MOST_FORKS:
+            self._core.counters["too_many_answers"] += 1
+            return
         usage = self._forks.get(tag) or self._make_fork(response)
         usage.dialog.confirm(response)
         if self.phase not in _OPEN:

@@ -175,7 +175,7 @@ class ServerSession(InviteSession):
         if self._refuse_change(transaction, refusal, now):
             self._change_settled(now)
         else:
-            self._hold_change(transaction, usage, sdp)
+            self._hold_change(transaction, usage, sdp, now)
 
     def _change_settled(self, now: float) -> None:
         """A PRACK or UPDATE is answered: what waited for it goes now."""

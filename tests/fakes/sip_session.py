@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from telephony.sip.auth import Credentials
 from telephony.sip.errors import SipStateError
 from telephony.sip.flow import Flow
 from telephony.sip.headers import NameAddr, parse_name_addr
@@ -111,6 +112,9 @@ class FakeSession:
     @property
     def replaces(self) -> Replaces:
         return Replaces(self.call_id, "theirs", "ours")
+
+    def use_credentials(self, credentials: Credentials) -> None:
+        self.done.append(("use_credentials",))
 
     def allows(self, method: str) -> bool:
         return True

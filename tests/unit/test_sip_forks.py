@@ -284,3 +284,13 @@ def test_the_dialog_is_named_as_the_other_side_knows_it():
     assert theirs.matches(named)
     assert not mine.matches(named)
     assert mine.matches(theirs.replaces)
+
+
+def test_a_flood_of_answers_is_not_acked_without_end():
+    peer, session, invite = calling()
+
+    acked = sum(len(peer.send(reply(invite, 200, f"t{n}", body=ANSWER))) > 0 for n in range(100))
+
+    assert acked == 16
+    assert peer.engine.counters["too_many_answers"] == 84
+    assert session.phase is Phase.CONFIRMED

@@ -206,3 +206,16 @@ def test_a_password_is_in_no_text_of_a_session():
 
     assert "secret" not in repr(KNOWN)
     assert "secret" not in repr(session)
+
+
+def test_a_call_they_began_can_answer_challenges_too():
+    peer = Peer()
+    session, _ = peer.answered()
+    session.use_credentials(Credentials("desk", "secret"))
+    session.bye(peer.now)
+    [(_, bye)] = peer.out()
+
+    [(_, again)] = peer.send(reply(bye, 407, extra=challenge(proxy=True)))
+
+    assert (again.method, again.cseq.number) == ("BYE", 2)
+    assert len(proofs(again)) == 1

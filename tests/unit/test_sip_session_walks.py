@@ -1,6 +1,7 @@
 """Seeded random walks of two engines over a bad wire: no step raises, each session ends once, nothing is left."""
 
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -51,9 +52,9 @@ class Walk:
         self.now = 100.0
         settings = {"session_expires_s": self.random.choice((0, 90, 400)), "min_se_s": 30}
         self.engines = (make_engine(seed, **settings), make_engine(10**6 + seed, **settings))
-        self.sessions = ([], [])
-        self.bag = []
-        self.told = []
+        self.sessions: tuple[list[Any], list[Any]] = ([], [])
+        self.bag: list[tuple[int, bytes]] = []
+        self.told: list[Any] = []
 
     def run(self) -> None:
         self.call()

@@ -338,3 +338,18 @@ def test_every_change_is_judged_in_every_state(phase, offer, waiting, acks, chan
 
 def test_the_table_of_offers_is_whole():
     assert set(REFUSAL_OF_OFFER) == set(OfferState)
+
+
+@pytest.mark.parametrize("method", ["UPDATE", "INVITE"])
+def test_a_change_nobody_decides_is_refused_after_20_seconds(method):
+    peer = Peer()
+    session, tag = peer.answered()
+    peer.send(request(method, branch="u", to_tag=tag, cseq=2, body=OFFER))
+
+    peer.engine.timer(peer.now + 20)
+    [(_, refused)] = peer.out()
+
+    assert refused.status == 504
+    assert session.phase is Phase.CONFIRMED
+    with pytest.raises(SipStateError):
+        session.accept_reinvite(ANSWER, peer.now)
