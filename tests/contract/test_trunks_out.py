@@ -13,6 +13,7 @@ from telephony.sip.session import EndKind, IncomingSession
 from tests.contract.trunk_plan import (
     NUMBER,
     dial,
+    end_of,
     ended,
     events,
     health,
@@ -49,7 +50,7 @@ async def test_a_call_that_we_place_is_answered_and_measured(tmp_path: Path) -> 
         assert (measured["status"], measured["answered"]) == (200, True)
         assert measured["pdd_ms"] < 2000
         assert of_kind(found, "LegRinging")
-        assert found[-1]["event"]["by"] == "caller"
+        assert end_of(found)["by"] == "caller"
         state = (await health(node))["trunks"]["carrier"]
         assert (state["calls"], state["counters"]["answered"]) == (0, 1)
 
@@ -70,7 +71,7 @@ async def test_a_call_that_nobody_takes_says_why(
     async with running_node(tmp_path) as node, running_carrier(behaviour) as carrier:
         await load(node, trunk(carrier))
         found = await ended(node, await dial(node))
-        assert found[-1]["event"]["cause"] == cause
+        assert end_of(found)["cause"] == cause
         assert len(carrier.invites) == 1
         assert [m["answered"] for m in of_kind(found, "TrunkMeasured")] == [False]
 
@@ -80,7 +81,7 @@ async def test_a_phone_that_rings_too_long_is_cancelled(tmp_path: Path) -> None:
         await load(node, trunk(carrier))
         call = await dial(node, ring_s=5)
         found = await ended(node, call)
-        assert found[-1]["event"]["cause"] == "no_answer"
+        assert end_of(found)["cause"] == "no_answer"
         assert carrier.ended[0].kind is EndKind.CANCELLED
 
 
@@ -142,7 +143,7 @@ async def test_no_second_invite_once_a_phone_may_have_rung(tmp_path: Path) -> No
     ):
         await load(node, trunk(first, hosts=[first.host, second.host]))
         found = await ended(node, await dial(node))
-        assert found[-1]["event"]["cause"] == "unavailable"
+        assert end_of(found)["cause"] == "unavailable"
         assert second.invites == []
 
 

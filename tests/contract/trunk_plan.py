@@ -53,7 +53,7 @@ async def ended(node: RunningNode, call: str) -> list[Mapping[str, Any]]:
     async with asyncio.timeout(8):
         while True:
             found = await events(node, call)
-            if found and found[-1]["kind"] == "CallEnded":
+            if of_kind(found, "CallEnded"):
                 return found
             await asyncio.sleep(0.02)
 
@@ -84,3 +84,9 @@ async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(8):
         while not await condition():  # noqa: ASYNC110 - what is awaited is asked for over the bus
             await asyncio.sleep(0.02)
+
+
+def end_of(found: list[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The `CallEnded`; last facts of the agent may follow it."""
+    [end] = of_kind(found, "CallEnded")
+    return end
