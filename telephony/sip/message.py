@@ -4,10 +4,9 @@ Text is UTF-8 with surrogate escapes, so that each octet of a foreign header lea
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Final
+from typing import Any, Final, Generic, TypeVar, overload
 
 from telephony.sip import headers as values
 from telephony.sip.errors import HeaderError, SipSyntaxError, SipWriteError, reason_phrase
@@ -16,6 +15,7 @@ from telephony.sip.headers import CSeq, NameAddr, Via
 from telephony.sip.uri import Uri, parse_uri
 
 HeaderPair = tuple[str, str]
+_T = TypeVar("_T")
 
 METHODS: Final = frozenset({
     "INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "PRACK", "SUBSCRIBE", "NOTIFY",
@@ -38,6 +38,19 @@ def canonical_name(name: str) -> str:
     return _COMPACT.get(lower, lower) if len(lower) == 1 else lower
 
 
+# As nearly every peer spells them: known to be tokens, and what they mean, without a second look.
+SPELLED: Final = {
+    name: canonical_name(name)
+    for name in (
+        "Via", "From", "To", "Call-ID", "CSeq", "Max-Forwards", "Contact", "Content-Type", "Content-Length",
+        "Record-Route", "Route", "User-Agent", "Server", "Allow", "Supported", "Require", "Accept", "Expires",
+        "Session-Expires", "Min-SE", "P-Asserted-Identity", "Privacy", "Date", "Reason", "Authorization", "Event",
+        "Proxy-Authorization", "WWW-Authenticate", "Proxy-Authenticate", "Subscription-State", "RSeq", "RAck",
+        "Allow-Events", "Content-Disposition", "Retry-After", "v", "f", "t", "i", "m", "l", "c", "k", "x",
+    )
+}  # fmt: skip
+
+
 class Headers:
     """An ordered, unchanging list of (name, value) as received; look-up ignores case and compact forms."""
 
@@ -47,7 +60,8 @@ class Headers:
         self.items: tuple[HeaderPair, ...] = tuple(items)
         index: dict[str, list[str]] = {}
         for name, value in self.items:
-            index.setdefault(canonical_name(name), []).append(value)
+            key = SPELLED.get(name) or canonical_name(name)
+            index.setdefault(key, []).append(value)
         self._index = index
 
     def first(self, name: str) -> str | None:
@@ -67,6 +81,25 @@ class Headers:
         return f"Headers({len(self.items)} values)"  # values are personal data
 
 
+class _Once(Generic[_T]):
+    """`functools.cached_property` without its lock, which costs as much as a short header; one thread reads."""
+
+    def __init__(self, read: Callable[[Any], _T]) -> None:
+        self._read = read
+        self._name = read.__name__
+        self.__doc__ = read.__doc__
+
+    @overload
+    def __get__(self, message: None, owner: type) -> "_Once[_T]": ...
+    @overload
+    def __get__(self, message: "Message", owner: type) -> _T: ...
+    def __get__(self, message: "Message | None", owner: type) -> "_Once[_T] | _T":
+        if message is None:
+            return self
+        value = message.__dict__[self._name] = self._read(message)
+        return value
+
+
 @dataclass(frozen=True)
 class Message:
     """What requests and responses share. Accessors raise `HeaderError` on a value the parser did not check."""
@@ -74,27 +107,27 @@ class Message:
     headers: Headers
     body: bytes = field(default=b"", repr=False)
 
-    @cached_property
+    @_Once
     def via(self) -> Via:
         return values.parse_via(values.split_commas(self._required("via"))[0])
 
-    @cached_property
+    @_Once
     def from_(self) -> NameAddr:
         return values.parse_name_addr(self._required("from"))
 
-    @cached_property
+    @_Once
     def to(self) -> NameAddr:
         return values.parse_name_addr(self._required("to"))
 
-    @cached_property
+    @_Once
     def call_id(self) -> str:
         return self._required("call-id")
 
-    @cached_property
+    @_Once
     def cseq(self) -> CSeq:
         return values.parse_cseq(self._required("cseq"))
 
-    @cached_property
+    @_Once
     def contacts(self) -> tuple[NameAddr, ...]:
         """Contact addresses; empty for `Contact: *`."""
         found = self.headers.all("contact")
@@ -102,7 +135,7 @@ class Message:
             return ()
         return tuple(address for value in found for address in values.parse_name_addrs(value))
 
-    @cached_property
+    @_Once
     def record_routes(self) -> tuple[str, ...]:
         """Record-Route elements as text, topmost first; each is known to be a name-addr."""
         found = self.headers.all("record-route")
@@ -144,7 +177,7 @@ class Request(Message):
     method: str = ""
     uri_text: str = field(default="", repr=False)
 
-    @cached_property
+    @_Once
     def uri(self) -> Uri:
         return parse_uri(self.uri_text)
 

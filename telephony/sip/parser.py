@@ -9,7 +9,7 @@ from typing import Final
 
 from telephony.sip.errors import SipSyntaxError
 from telephony.sip.headers import TOKEN, parse_number
-from telephony.sip.message import METHODS, HeaderPair, Headers, Request, Response
+from telephony.sip.message import METHODS, SPELLED, HeaderPair, Headers, Request, Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def _split_headers(lines: list[str], limits: Limits) -> tuple[list[HeaderPair], 
             continue
         name, colon, value = line.partition(":")
         name = name.rstrip(" \t")
-        if not colon or not TOKEN.fullmatch(name):
+        if (name not in SPELLED and not TOKEN.fullmatch(name)) or not colon:
             fault = fault or _Fault(400, "Malformed Header Line")
             continue
         if len(line) > limits.line_bytes or len(items) >= limits.header_count:
