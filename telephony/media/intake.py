@@ -13,7 +13,7 @@ from telephony.media import g711
 from telephony.media.comfort import ComfortNoise
 from telephony.media.counters import Counters
 from telephony.media.leg import Leg
-from telephony.media.ordered import OrderedDecoder
+from telephony.media.ordered import OrderedDecoder, place_together
 from telephony.media.slots import CODED, FRAME_SAMPLES, RtpSlots
 from telephony.rtp.jitter_buffer import JitterBuffers
 from telephony.rtp.lengths import Fit
@@ -195,7 +195,12 @@ class Intake:
 
     def decode(self, now: float) -> None:
         """What the decoders have got since, and what they have waited for long enough."""
-        for row, decoder in list(self._decoding.items()):
+        if not self._decoding:
+            return
+        wide = self._slots.wide
+        for decoder in self._decoding.values():
             decoder.decode(now)
-            if not decoder.waiting:
-                del self._decoding[row]
+        for buffers, chosen in ((self._buffers, False), (self._wide_buffers, True)):
+            of_rate = (d for row, d in self._decoding.items() if bool(wide[row]) is chosen)
+            place_together(buffers, of_rate)
+        self._decoding = {row: d for row, d in self._decoding.items() if d.waiting}

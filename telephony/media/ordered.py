@@ -1,13 +1,13 @@
 """Packets of one stream decoded in their order on the detect path, losses included, and cut to 20 ms frames.
 
 For codecs with a memory: a lost packet is waited for 20 ms, then made up for.
-What was decoded lies in the same kind of jitter buffer as G.711.
+What was decoded lies in the same kind of jitter buffer as G.711; the frames of all streams are placed there together.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import numpy as np
@@ -48,6 +48,7 @@ class OrderedDecoder:
         self._packet_frames = 1
         self._waiting: dict[int, RtpPacket] = {}
         self._waiting_since = 0.0
+        self._placed: list[tuple[int, Pcm]] = []
         self.next_sequence = 0
         self.lost = 0
         self.holes = 0
@@ -92,6 +93,11 @@ class OrderedDecoder:
         self._waiting[packet.sequence] = packet
         return True
 
+    def take_frames(self) -> tuple[int, list[tuple[int, Pcm]]]:
+        """The stream's row, and what was decoded since: for `place_together`."""
+        placed, self._placed = self._placed, []
+        return self._row, placed
+
     def decode(self, now: float) -> None:
         """All whose turn has come; a missing packet is waited for 20 ms, then made up for."""
         while self._waiting:
@@ -132,6 +138,7 @@ class OrderedDecoder:
         if 0 < silent <= _MAX_SILENT * coding.clock_step:
             self._offset += silent * coding.samples // coding.clock_step
             if self._buffers.begun[self._row]:
+                place_together(self._buffers, (self,))
                 self._buffers.expect(self._row, self._offset // coding.samples)
         try:
             pcm = coding.codec.decode(packet.payload)
@@ -144,9 +151,23 @@ class OrderedDecoder:
         self._place(coding, pcm)
 
     def _place(self, coding: Coding, pcm: Pcm) -> None:
-        rows = np.array([self._row])
         for frame, samples in self._recutter.add(self._offset, pcm):
             if not self._buffers.begun[self._row]:
                 self._buffers.begin(self._row, frame)
-            self._buffers.place(rows, np.array([frame]), coding.fit(samples)[None])
+            self._placed.append((frame, coding.fit(samples)))
         self._offset += len(pcm)
+
+
+def place_together(buffers: JitterBuffers, decoders: Iterable[OrderedDecoder]) -> None:
+    """What these have decoded, into their common buffers: one call for all costs what one for each would."""
+    rows: list[int] = []
+    frames: list[int] = []
+    pcm: list[Pcm] = []
+    for decoder in decoders:
+        row, placed = decoder.take_frames()
+        for frame, samples in placed:
+            rows.append(row)
+            frames.append(frame)
+            pcm.append(samples)
+    if rows:
+        buffers.place(np.array(rows), np.array(frames), np.array(pcm))

@@ -17,7 +17,7 @@ from telephony.media.coder import Coding
 from telephony.media.counters import Counters
 from telephony.media.meters import Meters
 from telephony.media.mixer import Floor
-from telephony.media.ordered import OrderedDecoder
+from telephony.media.ordered import OrderedDecoder, place_together
 from telephony.media.parameters import MediaCodec
 from telephony.media.slots import rows_of_quarter
 from telephony.rtp.errors import RtpError
@@ -146,6 +146,7 @@ class PacketLegs:
                     self._counters.malformed[error.kind] += 1
             if leg.decoder.waiting:
                 leg.decoder.decode(now)
+        place_together(self.buffers, (leg.decoder for leg in self._legs.values()))
 
     def _take(self, leg: PacketLeg, packet: RtpPacket, now: float) -> None:
         if packet.payload_type != leg.payload_type:
