@@ -1,14 +1,16 @@
-"""SDP (RFC 8866) and offer/answer (RFC 3264), without I/O.
+"""SDP (RFC 8866), offer/answer (RFC 3264) and keys of SRTP (RFC 4568), without I/O.
 
     description.parse(data: bytes) -> Description              SdpError: what was wrong, and in which line
     description.write(description) -> bytes
-    offer_answer.Capabilities(address, port, codecs=(PCMU, PCMA), ptime_ms=20, dtmf=True, session_id=1, direction=SENDRECV)
+    offer_answer.Capabilities(address, port, codecs=(PCMU, PCMA), dtmf=True, direction=SENDRECV, their_order=False,
+                              srtp=SrtpPolicy.OFF, new_key=secrets.token_bytes)     codecs: also G722, OPUS, best first
     offer_answer.answer(offer: bytes, capabilities, previous=None) -> Agreed | NotAcceptable
-    offer_answer.offer(capabilities, previous=None, direction=Direction.SENDRECV) -> Offer      Offer.sdp: bytes
+    offer_answer.offer(capabilities, previous=None, direction=None) -> Offer        Offer.sdp: bytes
     offer_answer.accept_answer(offer: Offer, answer: bytes) -> Agreed | NotAcceptable
 
-`previous` is the last `Agreed` or `Offer` of the same dialog: the version of the o= line then only grows.
-`Agreed`: sdp (bytes to send), remote_address, remote_port, codec (name, rate_hz), send_payload_type,
-receive_payload_type, dtmf_send_type / dtmf_receive_type (None: no RFC 4733), direction (ours), ptime_ms.
+`previous` is the last `Agreed` or `Offer` of the same dialog: version, payload types, keys and m= lines go on from it.
+`Agreed`: sdp (bytes to send), remote address and port, codec, payload types of each direction, `accepted` (all that
+may come), digits (RFC 4733) and their clock, comfort noise, direction (ours), ptime_ms, RTCP's place, `crypto` (None:
+plain RTP), what they want of our Opus. Keys show in no `repr`; `sdp` has them, so it is never logged.
 `NotAcceptable`: reason and the value of a Warning header, for a 488.
 """
