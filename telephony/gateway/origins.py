@@ -99,10 +99,11 @@ class Origins:
 
     def policy(self, request: Request, flow: Flow) -> Literal["accept", "drop"] | Challenge:
         """For requests that begin something (INVITE, REGISTER and other requests outside of dialogs)."""
-        if self._candidates(flow):
-            return self._trunk_policy(request, flow)
-        if self._is_extension(request):
+        candidates = self._candidates(flow)
+        if self._is_phone(request, flow, candidates):
             return Challenge(self._plan.realm, _ALGORITHMS)
+        if candidates:
+            return self._trunk_policy(request, flow)
         return "accept" if self._answers_open else "drop"
 
     def _trunk_policy(self, request: Request, flow: Flow) -> Literal["accept", "drop"] | Challenge:
@@ -111,13 +112,19 @@ class Origins:
             return "accept"
         return Challenge(self._plan.realm, _ALGORITHMS)
 
-    def _is_extension(self, request: Request) -> bool:
-        """Extensions prove who they are; so does everybody who registers, whether there is such a name or not."""
-        if not self._open.registrar:
+    def _is_phone(self, request: Request, flow: Flow, trunks: list[Trunk]) -> bool:
+        """Phones prove who they are; so does everybody who registers, whether there is such a name or not.
+
+        A phone on a trunk's machine is known by a port that is none of the trunk's.
+        """
+        if not self._open.registrar or request.method == "OPTIONS":
             return False
-        if request.method == "REGISTER" or not self._answers_open:
-            return request.method != "OPTIONS"
-        return _from_user(request) in self._plan.extensions
+        if not is_allowed(flow.remote[0], self._open.networks):
+            return False
+        if request.method == "REGISTER" or not (trunks or self._answers_open):
+            return True
+        named = any(_names_port(trunk, flow.remote) for trunk in trunks)
+        return not named and _from_user(request) in self._plan.extensions
 
     def ha1(self, username: str, realm: str, algorithm: str) -> str | None:
         """Of an extension, or of a trunk that is challenged; None for anybody else."""
@@ -137,11 +144,11 @@ class Origins:
         `username`: who proved it by digest.
         """
         candidates = self._candidates(flow)
-        if candidates:
-            trunk = self._chosen(candidates, flow, username)
-            return None if trunk is None else Origin(trunk=trunk)
+        trunk = self._chosen(candidates, flow, username)
+        if trunk is not None:
+            return Origin(trunk=trunk)
         extension = self._plan.extensions.get(username) if username else None
-        return Origin(extension=extension)
+        return None if candidates and extension is None else Origin(extension=extension)
 
     def _chosen(self, candidates: list[Trunk], flow: Flow, username: str | None) -> Trunk | None:
         fits = [trunk for trunk in candidates if flow.secure or trunk.transport != "tls"]

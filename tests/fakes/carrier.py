@@ -20,6 +20,7 @@ from telephony.sip.events import (
     OptionsAnswered,
     Provisional,
     RegisterReceived,
+    RegistrationChanged,
     SipEvent,
     Terminated,
 )
@@ -46,6 +47,8 @@ class Carrier:
     answered: list[Session] = field(default_factory=list)
     options: list[int] = field(default_factory=list)
     registered: list[RegisterReceived] = field(default_factory=list)
+    registrations: list[RegistrationChanged] = field(default_factory=list)
+    offers: list[tuple[IncomingSession, bytes | None]] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     deaf: bool = False
 
@@ -64,6 +67,7 @@ class Carrier:
             case IncomingInvite(session=session, sdp=sdp):
                 self.invites.append(session.request)
                 self.sessions.append(session)
+                self.offers.append((session, sdp))
                 self.on_invite(self, session, sdp)
             case Provisional(status=status):
                 self.rung.append(status)
@@ -73,6 +77,8 @@ class Carrier:
                 self.ended.append(cause)
             case OptionsAnswered(status=status):
                 self.options.append(status)
+            case RegistrationChanged():
+                self.registrations.append(event)
             case RegisterReceived():
                 self.registered.append(event)
                 event.registration.accept(self.wire.now(), 3600)
@@ -98,6 +104,9 @@ class Carrier:
         assert isinstance(agreed, Agreed)
         session.answer(agreed.sdp, self.wire.now())
         self.wire.flush()
+
+    def answer_last(self) -> None:
+        self.answer(*self.offers[-1])
 
     def early(self, session: IncomingSession, sdp: bytes | None) -> None:
         assert sdp is not None

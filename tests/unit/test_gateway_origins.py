@@ -184,6 +184,17 @@ def test_beside_trunks_only_phones_that_prove_themselves_are_heard_from_the_offi
     assert who.policy(request("OPTIONS"), here) == "drop"
 
 
+def test_a_phone_on_a_trunks_machine_is_known_by_its_port() -> None:
+    pbx = Trunk(name="pbx", hosts=("192.168.1.7:5060",), networks=(ip_network("192.168.1.7"),))
+    who = origins(pbx, registrar=True, extensions=(DESK,))
+    assert isinstance(
+        who.policy(request("INVITE", "200"), flow("192.168.1.7", port=40000)), Challenge
+    )
+    assert who.of(flow("192.168.1.7", port=40000), "200") == Origin(extension=DESK)
+    assert who.policy(request("INVITE", "200"), flow("192.168.1.7")) == "accept"
+    assert who.of(flow("192.168.1.7"), None) == Origin(trunk=pbx)
+
+
 def test_an_extension_that_is_off_cannot_prove_anything() -> None:
     off = Extension(name="200", ha1={"MD5": "cd"}, enabled=False)
     who = origins(registrar=True, extensions=(off,))
