@@ -22,13 +22,15 @@ E = TypeVar("E", bound=SipEvent)
 class End:
     """Answers calls unless `answers` is False."""
 
-    def __init__(self, host: str = "127.0.0.1", **settings: Any) -> None:
+    def __init__(
+        self, host: str = "127.0.0.1", *, engine: EngineSettings | None = None, **settings: Any
+    ) -> None:
         self.host = host
         self.told: asyncio.Queue[SipEvent] = asyncio.Queue()
         self.answers = True
-        engine = SipEngine(EngineSettings(), TokenIds(os.urandom))
+        core = SipEngine(engine or EngineSettings(), TokenIds(os.urandom))
         options = TransportSettings((host, 0), **settings)
-        self.transport = SipTransport(engine, self.on_event, options)
+        self.transport = SipTransport(core, self.on_event, options)
 
     @property
     def counters(self) -> dict[str, int]:
