@@ -19,6 +19,7 @@ from telephony.services import utc_now
 
 SPANS: Final = (6, 24, 72)
 """Hours that can be asked for."""
+USUAL: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ def _cards(asked: _Asked) -> list[TrunkCard]:
     now = utc_now()
     states = selectors.trunk_states(asked.health) or {}
     found = selectors.trunk_quality(now, asked.hours)
+    found.sort(key=lambda quality: not quality.enabled)  # the others keep their order
     failed = [failure.call for quality in found for failure in quality.failures]
     called = selectors.called_numbers(failed)
     return [
@@ -52,8 +54,7 @@ async def trunks(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Each trunk: up or down, calls now, and its figures over the last hours."""
     if not viewer.may(access.QUALITY):
         raise PermissionDenied("You may not see the quality of trunks.")
-    given = request.GET.get("hours", "")
-    hours = int(given) if given.isdigit() and len(given) < 4 and int(given) in SPANS else 24
+    hours = {str(span): span for span in SPANS}.get(request.GET.get("hours", ""), USUAL)
     found = hub.current()
     await found.start()
     asked = _Asked(viewer, hours, dict(found.health))

@@ -183,7 +183,7 @@ class TrunkAdmin(PublishedAdmin):
             },
         ),
         (
-            "Numbers: more",
+            "More about numbers",
             {
                 "classes": ("collapse",),
                 "fields": (
@@ -194,14 +194,14 @@ class TrunkAdmin(PublishedAdmin):
             },
         ),
         (
-            "Audio: more",
+            "More about audio",
             {
                 "classes": ("collapse",),
                 "fields": (("codecs", "dtmf"), "srtp_without_tls", "media_networks"),
             },
         ),
         (
-            "Signalling: more",
+            "More about signalling",
             {
                 "classes": ("collapse",),
                 "fields": (

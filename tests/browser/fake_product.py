@@ -42,6 +42,18 @@ for name in ("ravi", "asha", "watcher"):
     may = Permission.objects.filter(content_type__app_label="telephony")
     user.user_permissions.set(may.filter(codename="view_call") if name == "watcher" else may)
 allow_widget(key="demo", label="", agent="receptionist", origins=[base])
+from datetime import timedelta
+from telephony.models import Trunk, TrunkCall
+from telephony.services import utc_now
+Trunk.objects.create(name="east", label="Carrier East", hosts=["192.0.2.10"])
+for number in range(40):
+    answered = number % 4 > 0
+    TrunkCall.objects.create(
+        trunk="east", call=f"c-{number}", seq=1, leg="caller", direction="outbound", answered=answered,
+        delivered=answered, status=200 if answered else 503, cause="normal" if answered else "unavailable",
+        at=utc_now() - timedelta(minutes=30 * number), pdd_ms=900.0, seconds=60.0, reports=1, mos_sum=4.2,
+        mos_least=4.2, loss_sum=0.4, jitter_sum=6.0,
+    )
 """
 
 
