@@ -21,11 +21,12 @@ from django.http.request import validate_host
 VIEW: Final = "view_call"
 LISTEN: Final = "listen_call"
 TAKE_OVER: Final = "take_over_call"
+TRANSFER: Final = "transfer_call"
 END: Final = "end_call"
 TRANSCRIPT: Final = "view_transcript"
 PII: Final = "view_pii"
 QUALITY: Final = "view_trunk_quality"
-PERMISSIONS: Final = (VIEW, LISTEN, TAKE_OVER, END, TRANSCRIPT, PII, QUALITY)
+PERMISSIONS: Final = (VIEW, LISTEN, TAKE_OVER, TRANSFER, END, TRANSCRIPT, PII, QUALITY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,10 @@ URGENT: Final = frozenset(
         "AgentFailed",
         "FloorTaken",
         "FloorReturned",
+        "FloorGiven",
+        "TransferRequested",
+        "TransferProgressed",
+        "TransferEnded",
         "LegLost",
     }
 )

@@ -37,6 +37,11 @@ def summary_of(call: str) -> str:
     return selectors.readable(summary, "text") if summary else ""
 
 
+def transfer_targets() -> list[dict[str, str]]:
+    """Colleagues' phones, as a transfer suggests them."""
+    return [{"to": name, "label": label} for name, label in selectors.phones_to_call()]
+
+
 def widget_origins(key: str) -> Sequence[str]:
     """Origins a widget key works on; empty for an unknown key."""
     return selectors.origins_of_widget(key)

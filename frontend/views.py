@@ -119,6 +119,9 @@ async def call(request: HttpRequest, viewer: Viewer, call: str) -> HttpResponse:
     shown = present_row(row, viewer)
     events = [present_event(body, viewer) for body in await read_events(found, call, 0)]
     deeds = await database_sync_to_async(records.audit_of)(call)
+    targets = []
+    if viewer.may(access.TRANSFER):
+        targets = await database_sync_to_async(records.transfer_targets)()
     summary = ""
     if viewer.may(access.TRANSCRIPT):
         summary = await database_sync_to_async(records.summary_of)(call)
@@ -132,6 +135,7 @@ async def call(request: HttpRequest, viewer: Viewer, call: str) -> HttpResponse:
             "call": call,
             "row": shown,
             "events": events,
+            "targets": targets,
             "audit": [{"at_us": d.at_us, "who": d.who, "what": d.what} for d in deeds],
         },
     }

@@ -34,7 +34,8 @@ from telephony.gateway.switchboard import Switchboard
 from telephony.legs.webrtc_leg import WebRtcLeg
 from telephony.media.parameters import MediaSettings
 from telephony.media.plane import MediaPlane
-from telephony.webrtc.peer import PeerSettings, unavailable_reason
+from telephony.webrtc.adapter import unavailable_reason
+from telephony.webrtc.peer import PeerSettings
 from voiceapp.configuration import Configuration
 from voiceapp.node_load import NodeLoad
 from voiceapp.node_parts import NodeParts, ports_of
@@ -126,7 +127,7 @@ class MediaNode:
             lambda: secrets.token_urlsafe(24), float(self._configuration.resume_s)
         )
         browser = BrowserGateway(self._board, partial(make_leg, CALLER), tokens, self._scheduler)
-        desk = DeskGateway(self._board, make_leg, lambda: LegId(f"desk-{secrets.token_hex(4)}"))
+        desk = DeskGateway(self._board, make_leg, _new_desk_leg, self._sip.transfers)
         controls = NodeControls(
             self.health,
             self._drain,
@@ -249,6 +250,10 @@ class MediaNode:
         else:
             log.error("media_lost", extra={"node": self._node, "calls": len(self._registry)})
             self.stop()
+
+
+def _new_desk_leg() -> LegId:
+    return LegId(f"desk-{secrets.token_hex(4)}")
 
 
 def _multiple_of_4(number: int) -> int:

@@ -39,6 +39,19 @@ COMMANDS: Final[Mapping[str, DeskCommand]] = {
     "return": DeskCommand(
         "desk.return", access.TAKE_OVER, takes=frozenset({"brief"}), words="hand calls back"
     ),
+    "transfer": DeskCommand(
+        "desk.transfer",
+        access.TRANSFER,
+        needs=frozenset({"to", "mode"}),
+        takes=frozenset({"brief"}),
+        words="put calls through",
+    ),
+    "transfer_complete": DeskCommand(
+        "desk.transfer_complete", access.TRANSFER, words="put calls through"
+    ),
+    "transfer_cancel": DeskCommand(
+        "desk.transfer_cancel", access.TRANSFER, words="put calls through"
+    ),
     "end": DeskCommand("desk.end", access.END, words="end calls"),
 }
 

@@ -18,7 +18,7 @@ from frontend.board import Change
 from frontend.call_log import CallReader
 from frontend.consumers.socket import CLOSE_MESSAGE, JsonSocket
 from frontend.messages import WIDGET, MessageError
-from frontend.presenters.captions import Captions, of_partial
+from frontend.presenters.captions import Captions
 from telephony.call.errors import NodeUnreachableError, RequestError
 
 TICKET_SALT: Final = "frontend.widget.ticket"
@@ -216,7 +216,8 @@ class WidgetSocket(JsonSocket):
                     if message["type"] == "ended":
                         await self.leave(1000)
             for body in reader.take_partials():
-                await self.say(of_partial(body))
+                if (partial := self.captions.of_partial(body)) is not None:
+                    await self.say(partial)
             row = self.hub.board.rows.get(reader.call)
             state = None if row is None else self.captions.of_row(row)
             if state is not None:

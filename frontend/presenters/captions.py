@@ -18,18 +18,24 @@ ROLES: Final[Mapping[str, str]] = {
 
 
 class Captions:
-    """Keeps what is needed to say each thing once: the last state and when the call began."""
+    """Keeps what is needed to say each thing once: the last state, when the call began, and whether the caller waits.
+
+    What is said between others while the caller waits is not for the caller.
+    """
 
     def __init__(self) -> None:
         self._state = ""
         self._started_us: int | None = None
+        self._waits = False
+        self._asides: set[str] = set()
 
     def of_event(self, body: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Messages for one event of the log (with its row, if it came by the bus)."""
         event: Mapping[str, Any] = body.get("event") or {}
         seq = body["seq"]
         messages: list[dict[str, Any]] = []
-        present = _PRESENT.get(str(body["kind"]))
+        self._follow_transfer(str(body["kind"]), event)
+        present = None if self._is_aside(event) else _PRESENT.get(str(body["kind"]))
         if present is not None and (message := present(event, body)) is not None:
             messages.append({**message, "seq": seq})
         if body["kind"] == "CallStarted":
@@ -40,6 +46,27 @@ class Captions:
         elif (state := self.of_row(row)) is not None:
             messages.append(state)
         return messages
+
+    def of_partial(self, body: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Growing words; the next line of the same role replaces them."""
+        if self._is_aside(body):
+            return None
+        role = ROLES.get(str(body.get("role")), "caller")
+        return {"type": "transcript", "role": role, "text": body.get("text") or "", "final": False}
+
+    def _follow_transfer(self, kind: str, event: Mapping[str, Any]) -> None:
+        if kind == "TransferProgressed":
+            self._waits = event.get("stage") in {"consulting", "completing"}
+        elif kind == "TransferEnded":
+            self._waits = False
+
+    def _is_aside(self, words: Mapping[str, Any]) -> bool:
+        utterance = str(words.get("utterance") or "")
+        if words.get("heard_by") not in (None, "caller"):
+            self._asides.add(utterance)
+        if utterance in self._asides:
+            return True
+        return self._waits and words.get("role") in {"supervisor", "target"}
 
     def of_row(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
         """The state, if it is another one than was said last. A replayed event comes without its row."""
@@ -56,12 +83,6 @@ class Captions:
         ended = body.get("at_us")
         seconds = max(0, round((ended - began) / 1e6)) if began and ended else 0
         return {"type": "ended", "reason": event.get("cause") or "", "seconds": seconds}
-
-
-def of_partial(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Growing words; the next line of the same role replaces them."""
-    role = ROLES.get(str(body.get("role")), "caller")
-    return {"type": "transcript", "role": role, "text": body.get("text") or "", "final": False}
 
 
 def _segment(event: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,5 +132,6 @@ _PRESENT: Final = {
     "UtteranceEnded": _utterance_ended,
     "TurnTimed": _turn,
     "FloorTaken": _taken,
+    "FloorGiven": _taken,
     "FloorReturned": _returned,
 }

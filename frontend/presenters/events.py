@@ -13,6 +13,7 @@ SPOKEN: Final[Mapping[str, tuple[str, ...]]] = {
     "UtteranceStarted": ("text",),
     "UtteranceEnded": ("heard",),
     "FloorReturned": ("brief",),
+    "TransferRequested": ("brief",),
     "SlotFilled": ("value",),
     "RuleRefused": ("detail",),
     "ToolRequested": ("arguments",),
@@ -38,6 +39,9 @@ def present_event(body: Mapping[str, Any], viewer: Viewer) -> dict[str, Any]:
     fields = dict(body.get("event") or {})
     if kind == "CallStarted":
         fields = _present_start(fields, viewer)
+    if kind == "TransferRequested":
+        to = masking.party(str(fields.get("destination") or ""), "sip")
+        fields["destination"] = to if viewer.may(PII) else masking.mask_destination(to)
     for name in SPOKEN.get(kind, ()):
         if not viewer.may(TRANSCRIPT):
             fields.pop(name, None)

@@ -7,6 +7,7 @@ from typing import Final
 
 DOTS: Final = "•••"
 SHOWN_DIGITS: Final = 2
+LONGEST_EXTENSION: Final = 4
 _USER = re.compile(r"^(?:[\"<]|sips?:|tel:)*([^@;>\"]+)")
 _LONG_NUMBER = re.compile(r"\d(?:[ ./-]?\d){4,}")
 
@@ -30,3 +31,9 @@ def mask(name: str) -> str:
 def mask_numbers(text: str) -> str:
     """The text with every number of five or more digits hidden."""
     return _LONG_NUMBER.sub(DOTS, text)
+
+
+def mask_destination(name: str) -> str:
+    """A number is masked like a caller's; the name of a colleague's phone or of a queue is nobody's secret."""
+    digits = sum(letter.isdigit() for letter in name)
+    return mask(name) if digits > LONGEST_EXTENSION else name

@@ -29,6 +29,7 @@ STATES: Final[Mapping[str, StateWord]] = {
     "thinking": StateWord("Thinking", "dots"),
     "speaking": StateWord("Speaking", "waves"),
     "human": StateWord("Human has it", "person"),
+    "transferring": StateWord("Transferring", "arrow"),
     "hold": StateWord("On hold", "pause"),
     "reconnecting": StateWord("Reconnecting", "link"),
     "degraded": StateWord("Degraded", "triangle"),
@@ -80,6 +81,7 @@ def present_row(row: Row, viewer: Viewer) -> dict[str, Any]:
         "last": present_last(row, viewer),
         "answer_ms": row.get("answer_ms"),
         "barge_ins": row.get("barge_ins") or 0,
+        "transfer": present_transfer(row, viewer),
         "why": reason,
         "score": score,
         "started_us": row.get("started_us"),
@@ -87,6 +89,22 @@ def present_row(row: Row, viewer: Viewer) -> dict[str, Any]:
         "ended_us": row.get("ended_us"),
         "end_cause": row.get("end_cause") or "",
         "seq": row.get("seq") or 0,
+    }
+
+
+def present_transfer(row: Row, viewer: Viewer) -> dict[str, Any] | None:
+    """The transfer under way: stage, mode, who asked for it, and whom it goes to (masked)."""
+    transfer = row.get("transfer")
+    if not transfer:
+        return None
+    to = masking.party(str(transfer.get("to") or ""), "sip")
+    return {
+        "stage": transfer.get("stage") or "",
+        "mode": transfer.get("mode") or "",
+        "by": transfer.get("by") or "",
+        "who": transfer.get("who") or "",
+        "name": transfer.get("name") or "",
+        "to": to if viewer.may(PII) else masking.mask_destination(to),
     }
 
 

@@ -1,4 +1,4 @@
-"""The desk: supervisors listen by a WebRTC leg of their own, take the floor with it, and give it back.
+"""The desk: supervisors listen by a WebRTC leg of their own, take the floor with it, give it back, or pass it on.
 
 Who may do what was checked by the web process; here only what the call's state allows.
 """
@@ -11,15 +11,20 @@ from collections.abc import Callable
 from telephony.call.commands import (
     AddLeg,
     CallCommand,
+    CancelTransfer,
+    CompleteTransfer,
     EndCall,
     HandBack,
     RemoveLeg,
+    RequestTransfer,
     StartListening,
     TakeFloor,
 )
 from telephony.call.errors import CallError, IllegalTransitionError, RequestError
-from telephony.call.ids import LegId, UserName
+from telephony.call.ids import LegId, TransferId, UserName
+from telephony.call.transfer_events import TransferMode
 from telephony.gateway.switchboard import LiveCall, Switchboard
+from telephony.gateway.transfer import Transfers
 from telephony.legs.webrtc_leg import WebRtcLeg
 from telephony.media.errors import MediaError
 from telephony.webrtc.errors import WebRtcError
@@ -33,8 +38,10 @@ class DeskGateway:
         board: Switchboard,
         make_leg: Callable[[LegId], WebRtcLeg],
         new_leg_id: Callable[[], LegId],
+        transfers: Transfers,
     ) -> None:
         self._board = board
+        self._transfers = transfers
         self._make_leg = make_leg
         self._new_leg_id = new_leg_id
 
@@ -97,6 +104,36 @@ class DeskGateway:
             actor=who, id=key, cause="ended_by_supervisor", by="supervisor", who=UserName(who)
         )
         return await self._submit(call, command)
+
+    # ------------------------------------------------------------------------------- transfers
+
+    async def transfer(
+        self, call: str, who: str, destination: str, mode: TransferMode, brief: str, key: str
+    ) -> tuple[TransferId, int]:
+        """Its name, by which the events tell how it goes. Where it may lead is judged when it is dialled."""
+        live = self._board.find(call)
+        name = self._transfers.new_id()
+        command = RequestTransfer(
+            actor=who,
+            id=key,
+            transfer=name,
+            mode=mode,
+            method=self._transfers.method_of(live, destination, mode),
+            by="supervisor",
+            who=UserName(who),
+            destination=destination,
+            brief=brief,
+        )
+        return name, await live.session.submit(command)
+
+    async def complete_transfer(self, call: str, who: str, key: str) -> int:
+        """Caller and target speak; by the caller's own trunk, without us, where that is set up."""
+        release = self._transfers.takes_refer(self._board.find(call))
+        command = CompleteTransfer(actor=who, id=key, who=UserName(who), release=release)
+        return await self._submit(call, command)
+
+    async def cancel_transfer(self, call: str, who: str, key: str) -> int:
+        return await self._submit(call, CancelTransfer(actor=who, id=key, who=UserName(who)))
 
     async def _submit(self, call: str, command: CallCommand) -> int:
         return await self._board.find(call).session.submit(command)

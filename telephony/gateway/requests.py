@@ -10,6 +10,7 @@ from telephony.call.errors import RequestError
 from telephony.call.ids import CallId
 from telephony.call.ports import EventLog, NodeBus
 from telephony.call.serial import record_to_json
+from telephony.call.transfer_events import TransferMode
 from telephony.dialplan import DialPlan, SnapshotError, parse_snapshot
 from telephony.gateway.arguments import MAX_TEXT, Args, optional_text, text, variables
 from telephony.gateway.browser import BrowserGateway
@@ -68,6 +69,9 @@ class NodeRequests:
             "desk.take": self._desk_take,
             "desk.return": self._desk_return,
             "desk.end": self._desk_end,
+            "desk.transfer": self._desk_transfer,
+            "desk.transfer_complete": self._desk_transfer_complete,
+            "desk.transfer_cancel": self._desk_transfer_cancel,
             "calls.rows": self._calls_rows,
             "calls.events": self._calls_events,
             "config.load": self._config_load,
@@ -132,6 +136,29 @@ class NodeRequests:
         seq = await self._desk.end(text(args, "call"), text(args, "who"), text(args, "id"))
         return {"seq": seq}
 
+    async def _desk_transfer(self, args: Args) -> Answer:
+        transfer, seq = await self._desk.transfer(
+            text(args, "call"),
+            text(args, "who"),
+            text(args, "to"),
+            _mode(args),
+            optional_text(args, "brief", MAX_BRIEF),
+            text(args, "id"),
+        )
+        return {"transfer": transfer, "seq": seq}
+
+    async def _desk_transfer_complete(self, args: Args) -> Answer:
+        seq = await self._desk.complete_transfer(
+            text(args, "call"), text(args, "who"), text(args, "id")
+        )
+        return {"seq": seq}
+
+    async def _desk_transfer_cancel(self, args: Args) -> Answer:
+        seq = await self._desk.cancel_transfer(
+            text(args, "call"), text(args, "who"), text(args, "id")
+        )
+        return {"seq": seq}
+
     # ------------------------------------------------------------------------------- calls, node
 
     async def _calls_rows(self, args: Args) -> Answer:
@@ -165,3 +192,13 @@ class NodeRequests:
     async def _node_drain(self, args: Args) -> Answer:
         self._controls.drain(bool(args.get("on", True)))
         return {}
+
+
+def _mode(args: Args) -> TransferMode:
+    match args.get("mode"):
+        case "blind":
+            return "blind"
+        case "attended":
+            return "attended"
+        case _:
+            raise RequestError("message", "mode: blind or attended")

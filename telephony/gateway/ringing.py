@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from telephony.call.ids import UserName
+from telephony.sip.message import HeaderPair
 
 RING_S: Final = 30.0
 PAUSE_S: Final = 4.0
@@ -26,7 +27,8 @@ class Ringing:
     """Whom a call is for. All ring at once, and the first who answers has it.
 
     `wait_s`: how long rounds go on (0: one round). `answer_first`: the caller is answered and hears that it rings, as
-    in a queue; else the caller's own network rings until somebody answers.
+    in a queue; else the caller's own network rings until somebody answers. `passed`: headers of the caller's INVITE
+    that go on to whoever is rung.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Ringing:
     ring_s: float = RING_S
     wait_s: float = 0.0
     answer_first: bool = False
+    passed: tuple[HeaderPair, ...] = ()
 
     @property
     def destination(self) -> str:

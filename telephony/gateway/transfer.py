@@ -26,6 +26,8 @@ from telephony.call.state import CallState, Transfer
 from telephony.call.transfer_events import (
     LegReplaced,
     TransferEnded,
+    TransferMethod,
+    TransferMode,
     TransferOutcome,
     TransferProgressed,
     TransferRequested,
@@ -49,6 +51,7 @@ from telephony.legs.plane_port import Plane
 from telephony.legs.sip_leg import ReferEvent, SipLeg, Wire
 from telephony.media.errors import MediaError
 from telephony.sip.events import ReferReceived
+from telephony.sip.message import HeaderPair
 
 _DECLINED: Final = frozenset({"busy", "declined", "forbidden", "unknown_number", "number_changed"})
 _UNANSWERED: Final = frozenset({"no_answer", "timeout"})
@@ -86,13 +89,19 @@ class Transfers:
         """Persons are rung for a call that has just been opened."""
         self.of(live).ring(ringing)
 
-    def new_request(self, live: LiveCall, destination: str, mode: str) -> tuple[TransferId, bool]:
-        """An id, and whether the caller's own trunk is to be asked to make the call."""
+    def new_id(self) -> TransferId:
+        return TransferId(self._parts.new_id())
+
+    def method_of(self, live: LiveCall, destination: str, mode: TransferMode) -> TransferMethod:
+        """A trunk that takes REFER makes the call itself; phones of ours are known to nobody but us."""
+        to_phone = destination in self._parts.plan().extensions
+        return "refer" if mode == "blind" and not to_phone and self.takes_refer(live) else "bridge"
+
+    def takes_refer(self, live: LiveCall) -> bool:
+        """Whether the caller's trunk is set to be asked."""
         caller = live.caller
         trunk = self._parts.plan().trunks.get(caller.trunk) if isinstance(caller, SipLeg) else None
-        refers = trunk is not None and trunk.send_refer and mode == "blind"
-        by_name = destination in self._parts.plan().extensions
-        return TransferId(self._parts.new_id()), refers and not by_name
+        return trunk is not None and trunk.send_refer
 
 
 class CallTransfer:
@@ -232,7 +241,7 @@ class CallTransfer:
                 purpose=purpose,
                 agent=state.agent.agent if state.agent and transfer.by == "agent" else "",
                 trunk=order.trunk,
-                headers=context_headers(state, transfer),
+                headers=(*context_headers(state, transfer), *self._passed(transfer)),
                 replaces=self._refers.replaces_of(transfer.id),
                 ring_s=ring_s,
             ),
@@ -251,6 +260,9 @@ class CallTransfer:
                 replaces=CALLER if transfer.by == "caller" else None,
             )
         )
+
+    def _passed(self, transfer: Transfer) -> tuple[HeaderPair, ...]:
+        return self._ringing.passed if self._ringing is not None and transfer.by == "system" else ()
 
     def rings(self, leg: LegId, *, early_media: bool) -> None:
         self._live.session.post(RingLeg(actor="sip", leg=leg, early_media=early_media))

@@ -44,6 +44,7 @@ class CallRecord(models.Model):
             ("view_call", "Can see calls"),
             ("listen_call", "Can listen to a live call"),
             ("take_over_call", "Can take over a live call and hand it back"),
+            ("transfer_call", "Can put a live call through to somebody else"),
             ("end_call", "Can end a live call"),
             ("view_transcript", "Can read what was said"),
             ("view_pii", "Can see numbers and names unmasked"),

@@ -29,7 +29,7 @@ from telephony.selectors.routing import (
     trunk_values,
 )
 from telephony.selectors.tokens import placed_with, token_of
-from telephony.selectors.trunks import TrunkState, trunk_states
+from telephony.selectors.trunks import TrunkState, phones_to_call, trunk_states
 
 __all__ = [
     "UNREADABLE",
@@ -47,6 +47,7 @@ __all__ = [
     "log_of_call",
     "masked",
     "origins_of_widget",
+    "phones_to_call",
     "placed_with",
     "plan_in_force",
     "readable",

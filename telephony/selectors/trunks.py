@@ -9,6 +9,8 @@ from typing import Any, Final
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from telephony.models import Extension
+
 GOOD: Final = frozenset({"up", "registered"})
 BAD: Final = frozenset({"down", "failed"})
 
@@ -59,3 +61,12 @@ def _together(states: Sequence[tuple[str, Mapping[str, Any]]]) -> TrunkState:
         sum(int(state.get("calls") or 0) for _, state in states),
         tuple(node for node, word in words.items() if word in BAD and best not in BAD),
     )
+
+
+def phones_to_call() -> list[tuple[str, str]]:
+    """Extensions that are in use: what is dialled, and whose phone it is."""
+    phones = Extension.objects.filter(enabled=True).select_related("person")
+    return [
+        (phone.name, phone.label or (phone.person.get_username() if phone.person else ""))
+        for phone in phones
+    ]

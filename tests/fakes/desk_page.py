@@ -13,7 +13,15 @@ from django.test import Client
 
 from voiceapp.routing import websockets
 
-ALL = ("view_call", "listen_call", "take_over_call", "end_call", "view_transcript", "view_pii")
+ALL = (
+    "view_call",
+    "listen_call",
+    "take_over_call",
+    "transfer_call",
+    "end_call",
+    "view_transcript",
+    "view_pii",
+)
 HOST = (b"host", b"127.0.0.1:8000")
 OWN_ORIGIN = (b"origin", b"http://127.0.0.1:8000")
 

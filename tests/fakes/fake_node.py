@@ -11,7 +11,16 @@ import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
-from telephony.call.errors import NodeUnreachableError, RequestError
+from telephony.call.commands import (
+    AddLeg,
+    CallCommand,
+    CancelTransfer,
+    CompleteTransfer,
+    ConnectLeg,
+    RequestTransfer,
+    RingLeg,
+)
+from telephony.call.errors import CallError, NodeUnreachableError, RequestError
 from telephony.call.events import (
     AgentAttached,
     AgentRef,
@@ -29,7 +38,17 @@ from telephony.call.events import (
     UtteranceStarted,
 )
 from telephony.call.evolution import evolve
-from telephony.call.ids import AGENT, CALLER, CallId, LegId, TurnId, UserName, UtteranceId
+from telephony.call.ids import (
+    AGENT,
+    CALLER,
+    CallId,
+    LegId,
+    TransferId,
+    TurnId,
+    UserName,
+    UtteranceId,
+)
+from telephony.call.machine import decide
 from telephony.call.ports import BusMessage, Handler
 from telephony.call.serial import record_to_json, row
 from telephony.call.state import CallState
@@ -99,6 +118,7 @@ class FakeNode:
         for handler in (
             "calls.rows", "calls.events", "widget.start", "widget.resume", "widget.text",
             "widget.end", "desk.listen", "desk.stop", "desk.take", "desk.return", "desk.end",
+            "desk.transfer", "desk.transfer_complete", "desk.transfer_cancel",
         ):  # fmt: skip
             bus.serve(handler, self._handler(handler, getattr(self, handler.replace(".", "_"))))
 
@@ -219,3 +239,43 @@ class FakeNode:
     async def desk_end(self, args: Mapping[str, Any]) -> Mapping[str, Any]:
         event = CallEnded(cause="ended_by_supervisor", by="supervisor", who=args["who"])
         return {"seq": self.record(args["call"], event)}
+
+    # ----------------------------------------------------------------------------------------------- transfers
+
+    def decide(self, call: str, command: CallCommand) -> int:
+        """What the call's own rules make of a command."""
+        try:
+            events = decide(self.states[call], command)
+        except CallError as error:
+            raise RequestError(error.code, error.user_message) from error
+        return self.record(call, *events, actor=command.actor)
+
+    async def desk_transfer(self, args: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The target is dialled; `target_rings` and `target_answers` go on."""
+        seq = self.decide(
+            args["call"],
+            RequestTransfer(
+                actor=args["who"],
+                transfer=TransferId("t1"),
+                mode=args["mode"],
+                method="bridge",
+                by="supervisor",
+                who=UserName(args["who"]),
+                destination=args["to"],
+                brief=args.get("brief", ""),
+            ),
+        )
+        self.decide(args["call"], AddLeg(leg=LegId("target-1"), role="target", transport="sip"))
+        return {"transfer": "t1", "seq": seq}
+
+    async def desk_transfer_complete(self, args: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"seq": self.decide(args["call"], CompleteTransfer(who=UserName(args["who"])))}
+
+    async def desk_transfer_cancel(self, args: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"seq": self.decide(args["call"], CancelTransfer(who=UserName(args["who"])))}
+
+    def target_rings(self, call: str) -> None:
+        self.decide(call, RingLeg(leg=LegId("target-1")))
+
+    def target_answers(self, call: str) -> None:
+        self.decide(call, ConnectLeg(leg=LegId("target-1"), codec="PCMU"))

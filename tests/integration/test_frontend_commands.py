@@ -35,6 +35,9 @@ COMMANDS = {
     "listen": ("listen_call", {"sdp": "v=0"}),
     "take": ("take_over_call", {}),
     "return": ("take_over_call", {}),
+    "transfer": ("transfer_call", {"to": "200", "mode": "blind"}),
+    "transfer_complete": ("transfer_call", {}),
+    "transfer_cancel": ("transfer_call", {}),
     "end": ("end_call", {}),
 }
 
@@ -137,4 +140,21 @@ async def test_a_command_on_no_call_and_an_unknown_command_are_refused(node: Fak
     await page.open()
     assert (await page.command("end", call="c9", id="k1"))["code"] == "gone"
     assert (await page.command("dance", id="k2"))["code"] == "unknown"
+    await page.socket.disconnect()
+
+
+async def test_a_call_is_put_through_and_the_page_sees_how_it_goes(
+    node: FakeNode, bus: FakeBus
+) -> None:
+    page = await page_of(*ALL)
+    await page.open()
+    result = await page.command("transfer", to="200", mode="blind", brief="a quick one")
+    assert (result["ok"], result["transfer"]) == (True, "t1")
+    asked = bus.asked("desk.transfer")[0]
+    assert (asked["to"], asked["mode"], asked["who"]) == ("200", "blind", "ravi")
+    assert (await page.command("transfer_cancel", id="k2"))["ok"]
+    deeds = await database_sync_to_async(audit_of)("c1")
+    assert [deed.what for deed in deeds] == ["transfer", "transfer_cancel"]
+    wrong = await page.command("transfer", id="k3", to="200")
+    assert (wrong["ok"], wrong["code"]) == (False, "arguments")
     await page.socket.disconnect()

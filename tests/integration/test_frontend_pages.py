@@ -19,7 +19,15 @@ from tests.fakes.fake_node import FakeBus, FakeNode
 
 pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
 
-ALL = ("view_call", "listen_call", "take_over_call", "end_call", "view_transcript", "view_pii")
+ALL = (
+    "view_call",
+    "listen_call",
+    "take_over_call",
+    "transfer_call",
+    "end_call",
+    "view_transcript",
+    "view_pii",
+)
 PAGES = ("/", "/calls/c1/", "/history/")
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from frontend.access import PERMISSIONS, TRANSCRIPT, VIEW, Viewer
-from frontend.presenters.captions import Captions, of_partial
+from frontend.presenters.captions import Captions
 from frontend.presenters.events import SPOKEN, present_event, present_partial
 from frontend.presenters.masking import mask, mask_numbers, party
 from frontend.presenters.rows import order_of, patch, present_row
@@ -190,4 +190,35 @@ def test_the_end_says_how_long_the_call_was() -> None:
 
 
 def test_a_supervisor_is_a_person_to_the_caller() -> None:
-    assert of_partial({"role": "supervisor", "text": "hi"})["role"] == "person"
+    partial = Captions().of_partial({"role": "supervisor", "text": "hi"})
+    assert partial is not None
+    assert partial["role"] == "person"
+
+
+def test_what_others_say_while_the_caller_waits_is_not_for_the_caller() -> None:
+    captions = Captions()
+
+    def told(kind: str, **event: Any) -> list[dict[str, Any]]:
+        return captions.of_event({"kind": kind, "seq": 1, "event": event})
+
+    aside = {"utterance": "1", "text": "I have a caller.", "heard_by": "target-1"}
+    assert told("UtteranceStarted", **aside) == []
+    assert told("UtteranceEnded", utterance="1", heard="I have", complete=False) == []
+    told("TransferProgressed", stage="consulting")
+    assert told("SegmentHeard", role="supervisor", text="a difficult one") == []
+    assert captions.of_partial({"role": "target", "text": "oh"}) is None
+    assert told("SegmentHeard", role="caller", text="hello?") != []
+    told("TransferEnded", outcome="cancelled")
+    assert told("SegmentHeard", role="supervisor", text="there I am again") != []
+
+
+def test_a_transfer_shows_a_colleague_by_name_and_a_number_masked() -> None:
+    row = {**ROW, "transfer": {"stage": "ringing", "mode": "blind", "to": "+15550123"}}
+    shown = present_row(row, WATCHER)["transfer"]
+    assert (shown["stage"], shown["to"]) == ("ringing", "••• 23")
+    assert present_row(row, EVERYTHING)["transfer"]["to"] == "+15550123"
+    to_desk = {**ROW, "transfer": {"to": "200"}}
+    assert present_row(to_desk, WATCHER)["transfer"]["to"] == "200"
+    asked = event("TransferRequested", destination="+15550123", brief="no")
+    shown = present_event(asked, WATCHER)
+    assert (shown["event"], shown["withheld"]) == ({"destination": "••• 23"}, True)

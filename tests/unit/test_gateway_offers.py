@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from telephony.call.commands import ConnectLeg, EndCall
-from telephony.call.errors import CallGoneError, RequestError
+from telephony.call.errors import CallGoneError, IllegalTransitionError, RequestError
 from telephony.call.ids import CALLER, LegId
 from telephony.call.state import Phase
 from telephony.dialplan import AgentChoice, DialPlan, Widget
@@ -18,11 +18,14 @@ from telephony.gateway.browser import BrowserGateway
 from telephony.gateway.desk import DeskGateway
 from telephony.gateway.resume import ResumeTokens
 from telephony.gateway.switchboard import Switchboard
+from telephony.gateway.transfer import TransferParts, Transfers
 from telephony.legs import webrtc_leg
 from telephony.legs.webrtc_leg import WebRtcLeg
 from telephony.webrtc.peer import PeerSettings, PeerState
 from tests.fakes.calls import CallBench, settle
+from tests.fakes.dialler import FakeDialler
 from tests.fakes.plane import FakePlane
+from tests.fakes.sip_session import FakeWire
 
 PAGE = "http://127.0.0.1:8000"
 
@@ -63,7 +66,18 @@ class House:
         tokens = ResumeTokens(lambda: f"token{next(numbers)}", life_s=30.0)
         self.browser = BrowserGateway(self.board, lambda: self.leg(CALLER), tokens, clock)
         names = (LegId(f"desk-{number}") for number in count(1))
-        self.desk = DeskGateway(self.board, self.leg, lambda: next(names))
+        transfers = Transfers(
+            TransferParts(
+                plan=lambda: self.board.plan,
+                dial=FakeDialler(self.plane).dial,
+                refer_uri=FakeDialler(self.plane).refer_uri,
+                wire=FakeWire(),
+                plane=self.plane,
+                new_id=lambda: "t1",
+            )
+        )
+        self.board.accompany(transfers.companion)
+        self.desk = DeskGateway(self.board, self.leg, lambda: next(names), transfers)
         self.call = self.token = ""
 
     def leg(self, name: LegId) -> WebRtcLeg:
@@ -186,3 +200,21 @@ async def refused(request: Coroutine[Any, Any, Any]) -> str:
     with pytest.raises((RequestError, CallGoneError)) as refusal:
         await request
     return str(refusal.value.code)
+
+
+async def test_a_supervisor_transfers_completes_nothing_too_early_and_cancels(house: House) -> None:
+    name, seq = await house.desk.transfer(house.call, "ann", "+15550123", "blind", "", "k1")
+    again = await house.desk.transfer(house.call, "ann", "+15550123", "blind", "", "k1")
+    state = house.board.find(house.call).session.state
+    assert (name, again[1], state.transfer and state.transfer.who) == ("t1", seq, "ann")
+    with pytest.raises(IllegalTransitionError):
+        await house.desk.complete_transfer(house.call, "ann", "k2")
+    await house.desk.cancel_transfer(house.call, "ann", "k3")
+    assert house.board.find(house.call).session.state.transfer is None
+    await house.end()
+
+
+async def test_who_has_not_taken_the_call_cannot_speak_with_the_target_first(house: House) -> None:
+    with pytest.raises(IllegalTransitionError):
+        await house.desk.transfer(house.call, "ann", "200", "attended", "", "k1")
+    await house.end()

@@ -1,15 +1,16 @@
-// Listen, take over, hand back, end: buttons, their keys, and the audio behind them. Never optimistic.
+// Listen, take over, hand back, put through, end: buttons, their keys, and the audio behind them. Never optimistic.
 
 import { el, icon, setAttribute, setText, toast } from "./dom.js";
 import { Ears, micProblem } from "./ears.js";
 import { ask, confirmEnd } from "./dialogs.js";
+import { TransferBar } from "./transfer.js";
 
 const SLOW_MS = 300;
 const TAKE_TRIES = 8;
 const TAKE_PAUSE_MS = 150;
 
 export class Actions {
-  // `page`: {socket, user, iceServers}; `current()` gives the row acted on.
+  // `page`: {socket, user, iceServers, targets}; `current()` gives the row acted on.
   constructor(bar, page, current) {
     this.bar = bar;
     this.page = page;
@@ -23,13 +24,16 @@ export class Actions {
     addEventListener("beforeunload", (event) => { if (this.onAir) event.preventDefault(); });
   }
 
+  makeButton(label, symbol, key, run, extra = "") {
+    const node = el("button", { type: "button", class: `button ${extra}`, "aria-keyshortcuts": key, onclick: () => this.act(node, run) },
+      icon(symbol), el("span", { text: label }));
+    return node;
+  }
+
   build() {
-    const button = (name, label, symbol, key, run, extra = "") => {
-      const node = el("button", { type: "button", class: `button ${extra}`, "aria-keyshortcuts": key, onclick: () => this.act(node, run) },
-        icon(symbol), el("span", { text: label }));
-      this[name] = node;
-      return node;
-    };
+    const button = (name, ...rest) => (this[name] = this.makeButton(...rest));
+    this.transfer = new TransferBar(this, this.page.targets || []);
+    this.transferButton = this.transfer.button;
     this.meter = el("span", { class: "meter heard", role: "img", "aria-label": "What you hear" });
     this.own = el("span", { class: "meter own", role: "img", "aria-label": "Your microphone", "data-state": "human" });
     this.air = el("span", { class: "air", hidden: true }, el("b", { text: "ON AIR" }), this.own);
@@ -38,6 +42,7 @@ export class Actions {
       button("takeButton", "Take over", "mic", "t", () => this.take(), "human"),
       button("backButton", "Hand back", "hand", "h", () => this.handBack(), "human"),
       button("muteButton", "Mute me", "mic", "m", () => this.toggleMute()),
+      this.transferButton, this.transfer.strip,
       this.meter, this.air, el("span", { class: "gap" }),
       button("endButton", "End call", "hangup", "Shift+E", () => this.end(), "danger"));
   }
@@ -183,7 +188,7 @@ export class Actions {
     if (this.onAir && this.call === row?.id && !mine && !this.busy && (isOver || row.seq >= this.takenAt)) {
       this.ears?.silence();
       this.setAir(false);
-      if (!isOver) toast(row.controller ? `${row.controller} has the call now.` : "The agent has the call again.");
+      if (!isOver) toast(newHolder(row));
     }
     if (isOver && this.ears && this.call === row?.id) this.drop();
     this.bar.hidden = isOver && !this.ears;
@@ -194,8 +199,9 @@ export class Actions {
     this.allow(this.takeButton, "take_over_call", "take calls over", isOver);
     this.allow(this.backButton, "take_over_call", "hand calls back", isOver);
     this.allow(this.endButton, "end_call", "end calls", isOver);
+    this.transfer.render(isOver);
     this.takeButton.hidden = this.listenButton.hidden = this.onAir;
-    this.backButton.hidden = !mine;
+    this.backButton.hidden = !mine || Boolean(row?.transfer);
     this.muteButton.hidden = this.air.hidden = !this.onAir;
     this.meter.hidden = !this.listening || this.onAir;
     // The keyboard stays in the bar; on air at what harms least.
@@ -207,4 +213,9 @@ export class Actions {
     setAttribute(button, "disabled", !may || isOff || !this.page.socket.isUp);
     setAttribute(button, "title", may ? null : `You may not ${words}.`);
   }
+}
+
+function newHolder(row) {
+  if (row.controller) return `${row.controller} has the call now.`;
+  return row.floor === "agent" || !row.floor ? "The agent has the call again." : "The caller has been put through.";
 }

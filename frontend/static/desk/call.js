@@ -16,7 +16,7 @@ for (const event of data.events) fold.take(event, false);
 let row = data.row;
 
 const socket = new DeskSocket(data.socket);
-const page = { socket, user: data.user, permissions: data.permissions, iceServers: data.ice_servers };
+const page = { socket, user: data.user, permissions: data.permissions, iceServers: data.ice_servers, targets: data.targets };
 showLink(socket, byId("notice"));
 const actions = new Actions(byId("actions"), page, () => row);
 const transcript = new Transcript(byId("lines"));
@@ -90,13 +90,13 @@ function paintPeople() {
   const legs = new Map(fold.legs);
   if (fold.start?.agent && !legs.has("agent")) legs.set("agent", { role: "agent" });
   const people = isOver ? [] : [...legs].filter(([, leg]) => leg.role !== "caller" || leg.codec).map(([id, leg]) => {
-    const name = leg.who || { caller: "Caller", agent: "Agent", target: "Person" }[leg.role] || id;
-    const does = fold.floor === id ? (leg.role === "agent" ? "has the floor" : "speaks to the caller") : leg.listening ? "listens" : leg.role === "agent" ? "silent, goes on listening" : leg.codec;
+    const name = leg.who || { caller: "Caller", agent: "Agent", target: row.transfer?.name || "Person called" }[leg.role] || id;
+    const does = fold.floor === id ? (leg.role === "agent" ? "has the floor" : "speaks to the caller") : leg.listening ? "listens" : leg.role === "agent" ? "silent, goes on listening" : leg.codec || "is being called";
     const symbol = { caller: "phone", agent: "waves", supervisor: "person", target: "person" }[leg.role];
     return el("li", { "data-state": fold.floor === id && leg.role !== "agent" ? "human" : null }, icon(symbol), el("b", { class: "clip", text: name }), el("span", { class: "quiet clip", text: does }));
   });
   replaceIfNew(byId("people"), people.length ? people : [el("li", { class: "faint", text: "Nobody is on the call any more" })],
-    JSON.stringify([[...fold.legs], fold.floor, isOver]));
+    JSON.stringify([[...fold.legs], fold.floor, isOver, row.transfer?.name]));
   const quality = fold.quality;
   const media = byId("media");
   media.parentElement.hidden = !quality;

@@ -35,8 +35,33 @@ export async function confirmEnd(caller) {
   return (await show(dialog, cancel)) === "yes";
 }
 
+const MODES = [
+  ["blind", "Put through at once", "The caller hears it ring. If nobody answers, the caller is back with whoever has the call now."],
+  ["attended", "Speak with them first", "You take the call, the caller waits, and you decide when they are put through."],
+];
+
+// Resolves to {to, mode, brief?}, or null if cancelled. `targets`: [{to, label}] that are suggested.
+export async function askTransfer({ targets }) {
+  const to = el("input", { type: "text", name: "to", maxlength: 200, autocomplete: "off", required: true, list: "transfer-targets", "aria-describedby": "transfer-to-hint" });
+  const list = el("datalist", { id: "transfer-targets" }, targets.map((target) => el("option", { value: target.to, label: target.label })));
+  const modes = MODES.map(([value, label, hint], i) => el("label", { class: "choice" },
+    el("input", { type: "radio", name: "mode", value, checked: i === 0 }), el("span", {}, el("b", { text: label }), el("span", { class: "hint", text: hint }))));
+  const brief = el("input", { type: "text", maxlength: 500, autocomplete: "off" });
+  const form = el("form", { method: "dialog" }, el("h2", { text: "Transfer the call" }),
+    el("label", { class: "field" }, el("span", { text: "To" }), to, el("span", { class: "hint", id: "transfer-to-hint", text: "A colleague’s phone or a number with country code, such as +44 20 7946 0000." })), list,
+    el("fieldset", { class: "choices" }, el("legend", { text: "How" }), modes),
+    el("label", { class: "field" }, el("span", { text: "Note for the record (optional)" }), brief),
+    el("div", { class: "buttons" },
+      el("button", { class: "button", value: "no", formnovalidate: true, type: "button", onclick: () => dialog.close("no") }, "Cancel"),
+      el("button", { class: "button primary", value: "yes", text: "Transfer" })));
+  const dialog = el("dialog", { "aria-label": "Transfer the call" }, form);
+  if ((await show(dialog, to)) !== "yes") return null;
+  const wish = { to: to.value.trim().replace(/[\s()]/g, ""), mode: form.elements.mode.value };
+  return brief.value.trim() ? { ...wish, brief: brief.value.trim() } : wish;
+}
+
 const KEYS = [
-  ["J K", "Move down and up"], ["Enter", "Open the call"], ["L", "Listen on and off"], ["T", "Take over"], ["H", "Hand back"],
+  ["J K", "Move down and up"], ["Enter", "Open the call"], ["L", "Listen on and off"], ["T", "Take over"], ["H", "Hand back"], ["X", "Transfer"],
   ["M", "Mute yourself"], ["Shift E", "End the call"], ["/", "Filter"], ["G L", "Live"], ["G H", "History"], ["Esc", "Back"], ["?", "This sheet"],
 ];
 

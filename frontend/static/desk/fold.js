@@ -8,6 +8,11 @@ const SHOWN_IN_AUDIT = {
   ListenStopped: (e) => `${e.who} stopped listening`,
   FloorTaken: (e) => `${e.who} took over`,
   FloorReturned: (e) => (e.who ? `${e.who} handed back` : `Agent has it again: ${words(e.reason)}`),
+  FloorGiven: (e) => `${e.who || "The person called"} speaks with the caller`,
+  TransferRequested: (e) => `${by(e)} to ${e.name || e.destination}${e.mode === "attended" ? ", speaking first" : ""}${e.method === "refer" ? ", by the caller’s network" : ""}`,
+  TransferProgressed: (e) => ({ ringing: "The other side rings", consulting: "The other side answered; the caller waits" }[e.stage] || null),
+  TransferEnded: (e) => `Transfer: ${OUTCOMES[e.outcome] || e.outcome}${e.reason && e.outcome !== "answered" ? ` (${words(e.reason)})` : ""}`,
+  LegReplaced: (e) => `Another phone took the place of ${e.leg}`,
   PersonRequested: () => "Caller asked for a person",
   AgentFailed: (e) => `Agent failed: ${words(e.reason)}`,
   RuleRefused: (e) => `Rule ${e.rule} stopped a ${e.what}`,
@@ -17,7 +22,15 @@ const SHOWN_IN_AUDIT = {
   CallEnded: (e) => `Call ended: ${words(e.cause)}`,
 };
 
+const OUTCOMES = {
+  answered: "answered", declined: "declined", failed: "failed", timeout: "no answer", refused: "not allowed",
+  fell_back: "the network refused, calling directly", cancelled: "cancelled",
+};
+
 const DIVIDERS = {
+  FloorGiven: ["human", (e) => `${e.who || "The person called"} speaks with the caller`],
+  TransferRequested: ["transferring", (e) => `${by(e)} to ${e.name || e.destination}`],
+  TransferEnded: ["transferring", (e) => (["answered", "fell_back"].includes(e.outcome) ? null : `Transfer: ${OUTCOMES[e.outcome] || e.outcome}`)],
   FloorTaken: ["human", (e) => `${e.who} took over`],
   FloorReturned: ["speaking", (e) => (e.who ? `${e.who} handed back to the agent` : "The agent goes on")],
   PersonRequested: ["human", () => "Caller asked for a person"],
@@ -25,6 +38,10 @@ const DIVIDERS = {
   LegLost: ["degraded", (e) => (e.leg === "caller" ? "Connection to the caller lost" : null)],
   CallEnded: ["ended", (e) => `Call ended: ${words(e.cause)}`],
 };
+
+function by(e) {
+  return { agent: "The agent transfers", caller: "The caller transfers", target: "The person transfers", system: "The call goes" }[e.by] || `${e.who} transfers`;
+}
 
 function words(code) {
   return String(code || "").replaceAll("_", " ");
@@ -83,6 +100,12 @@ const FOLD = {
   ListenStopped: (fold, e) => { const leg = fold.legs.get(e.leg); if (leg) leg.listening = false; },
   FloorTaken: (fold, e) => { fold.floor = e.leg; },
   FloorReturned: (fold) => { fold.floor = "agent"; },
+  FloorGiven: (fold, e) => { fold.floor = e.leg; },
+  LegReplaced: (fold, e) => {
+    const by = fold.legs.get(e.by);
+    if (by && fold.legs.has(e.leg)) fold.legs.get(e.leg).codec = by.codec;
+    fold.legs.delete(e.by);
+  },
   CallEnded: (fold, e, event) => { fold.ended = { ...e, at_us: event.at_us }; fold.partials.clear(); },
   SegmentHeard: (fold, e, event) => {
     fold.partials.delete(e.role);

@@ -10,7 +10,7 @@ export function onKeys(actions, extra = {}) {
   let after = 0;
   const press = (button) => button && !button.hidden && button.click();
   const table = {
-    l: () => press(actions()?.listenButton), t: () => press(actions()?.takeButton), h: () => press(actions()?.backButton),
+    l: () => press(actions()?.listenButton), t: () => press(actions()?.takeButton), h: () => press(actions()?.backButton), x: () => press(actions()?.transferButton),
     m: () => press(actions()?.muteButton), E: () => press(actions()?.endButton), ...extra,
   };
   addEventListener("keydown", (event) => {
