@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import socket
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
@@ -45,6 +45,7 @@ def examine(configuration: Configuration) -> list[Finding]:
         _secrets,
         _spools,
         _ports,
+        _trunks,
         _codecs,
         _engines,
     )
@@ -118,24 +119,48 @@ def _spool(path: Path, configuration: Configuration) -> Finding:
 
 
 def _ports(configuration: Configuration) -> Iterator[Finding]:
-    ours = _nodes_that_answer(configuration)
-    wanted = (
+    ours = _health_of("node1", configuration) is not None
+    wanted = [
         ("HTTP", configuration.http, socket.SOCK_STREAM, "VOICEAPP_HTTP"),
         ("SIP over UDP", configuration.sip, socket.SOCK_DGRAM, "VOICEAPP_SIP"),
         ("SIP over TCP", configuration.sip, socket.SOCK_STREAM, "VOICEAPP_SIP"),
-    )
+    ]
+    if configuration.sip_tls is not None:
+        wanted.append(
+            ("SIP over TLS", configuration.sip_tls, socket.SOCK_STREAM, "VOICEAPP_SIP_TLS")
+        )
     for name, address, kind, variable in wanted:
         yield _port(name, address, kind, variable, ours=ours)
     first = Address(configuration.sip.host, configuration.rtp_ports.first)
     yield _port("RTP", first, socket.SOCK_DGRAM, "VOICEAPP_RTP_PORTS", ours=ours)
 
 
-def _nodes_that_answer(configuration: Configuration) -> bool:
+def _health_of(node: str, configuration: Configuration) -> Mapping[str, Any] | None:
+    """What a running node says of itself; None if it does not answer."""
     try:
-        request_sync(configuration.run, "node1", "node.health", {}, NODE_ANSWERS_S)
+        answer = request_sync(configuration.run, node, "node.health", {}, NODE_ANSWERS_S)
     except (CallError, OSError):
-        return False
-    return True
+        return None
+    return dict(answer["health"])
+
+
+def _trunks(configuration: Configuration) -> Iterator[Finding]:
+    """As the nodes see them; nothing while none is running, or where there is no trunk."""
+    for number in range(1, configuration.media_nodes + 1):
+        node = f"node{number}"
+        health = _health_of(node, configuration)
+        for name, trunk in (health or {}).get("trunks", {}).items():
+            where = f", {node}" if configuration.media_nodes > 1 else ""
+            yield _trunk(f"trunk {name}{where}", trunk)
+
+
+def _trunk(name: str, trunk: Mapping[str, Any]) -> Finding:
+    state, error = trunk["state"], trunk["last_error"]
+    said = f"{state}, {trunk['calls']} calls" + (f", {error}" if error else "")
+    if state in {"down", "failed"} or error == "dns":
+        remedy = "check host, transport and password in the admin (“Trunks”), and the carrier"
+        return Finding(name, False, said, remedy)
+    return Finding(name, True, said)
 
 
 def _port(

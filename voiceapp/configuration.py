@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from telephony.admission import parse_networks
+from telephony.sip.digest import ALGORITHMS
 
 MOST_DIGITS: Final = 9
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
@@ -125,6 +126,13 @@ def _networks(text: str) -> tuple[str, ...]:
     return networks
 
 
+def _algorithms(text: str) -> tuple[str, ...]:
+    names = _words(text)
+    if not names or not set(names) <= set(ALGORITHMS):
+        raise ValueError(f"some of {', '.join(ALGORITHMS)}, best first")
+    return names
+
+
 def _one_of(*choices: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text not in choices:
@@ -160,6 +168,7 @@ VARIABLES: Final[tuple[Variable, ...]] = (
     Variable("VOICEAPP_SIP_TLS_CA", "", _file, "Authorities (PEM) that certificates of TLS peers must come from; empty: those of the system."),
     Variable("VOICEAPP_SIP_TLS_VERIFY", "0", _switch, "1: who connects to us by TLS must show a certificate of these authorities as well."),
     Variable("VOICEAPP_REGISTRAR", "0", _switch, "1: extensions (softphones, desk phones) may register, from the networks of VOICEAPP_SIP_ALLOW."),
+    Variable("VOICEAPP_SIP_DIGEST", "SHA-256,MD5", _algorithms, "Algorithms of our digest challenges, best first; `MD5` alone for phones that give up on any other."),
     Variable("VOICEAPP_PUBLIC_ADDRESS", "", _ip, "Address written into SIP and SDP when it differs from the one bound (NAT, 0.0.0.0)."),
     Variable("VOICEAPP_RTP_PORTS", "16384-16447", _ports, "UDP ports for RTP; a few ports carry many calls."),
     Variable("VOICEAPP_WEBRTC_ADDRESSES", "", _words, "Host candidates offered to browsers; empty: all addresses of this machine."),
@@ -198,6 +207,7 @@ class Configuration:
     sip_tls_ca: Path | None
     sip_tls_verify: bool
     registrar: bool
+    sip_digest: tuple[str, ...]
     public_address: str
     rtp_ports: PortRange
     webrtc_addresses: tuple[str, ...]

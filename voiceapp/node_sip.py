@@ -80,6 +80,7 @@ class NodeSip:
                 parse_networks(configuration.sip_networks),
                 explicit=bool(configuration.sip_allow),
                 registrar=configuration.registrar,
+                algorithms=configuration.sip_digest,
             ),
             self._wall,
         )

@@ -347,8 +347,10 @@ def check_addresses(configuration: Configuration) -> None:
     """Raises: StartError naming the setting whose address is taken or not of this machine."""
     _check("VOICEAPP_HTTP", configuration.http, (socket.SOCK_STREAM,))
     for i in range(configuration.media_nodes):
-        sip = Address(configuration.sip.host, configuration.sip.port + i)
-        _check("VOICEAPP_SIP", sip, (socket.SOCK_DGRAM, socket.SOCK_STREAM))
+        _check("VOICEAPP_SIP", configuration.sip_of(i), (socket.SOCK_DGRAM, socket.SOCK_STREAM))
+        tls = configuration.sip_tls_of(i)
+        if tls is not None:
+            _check("VOICEAPP_SIP_TLS", tls, (socket.SOCK_STREAM,))
     ports = configuration.rtp_ports
     for port in range(ports.first, ports.last + 1):
         address = Address(configuration.sip.host, port)

@@ -24,17 +24,19 @@ from telephony.trunks import Extension, Trunk
 
 _TRUNK: Final = Source("trunk", bannable=False)
 _EXTENSION: Final = Source("extension", per_second=50.0, burst=200.0)
-_ALGORITHMS: Final = ("SHA-256", "MD5")
-"""Offered to everybody alike, so that a challenge tells nothing of who exists."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenNetworks:
-    """`networks`: of VOICEAPP_SIP_ALLOW; `explicit`: named by the operator, so that they count beside trunks as well."""
+    """`networks`: of VOICEAPP_SIP_ALLOW; `explicit`: named by the operator, so that they count beside trunks as well.
+
+    `algorithms` are offered to everybody alike, so that a challenge tells nothing of who exists.
+    """
 
     networks: tuple[Network, ...]
     explicit: bool
     registrar: bool
+    algorithms: tuple[str, ...] = ("SHA-256", "MD5")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class Origins:
         """For requests that begin something (INVITE, REGISTER and other requests outside of dialogs)."""
         candidates = self._candidates(flow)
         if self._is_phone(request, flow, candidates):
-            return Challenge(self._plan.realm, _ALGORITHMS)
+            return Challenge(self._plan.realm, self._open.algorithms)
         if candidates:
             return self._trunk_policy(request, flow)
         return "accept" if self._answers_open else "drop"
@@ -110,7 +112,7 @@ class Origins:
         asks = any(trunk.challenge_inbound for trunk in self._candidates(flow))
         if request.method == "OPTIONS" or not asks:
             return "accept"
-        return Challenge(self._plan.realm, _ALGORITHMS)
+        return Challenge(self._plan.realm, self._open.algorithms)
 
     def _is_phone(self, request: Request, flow: Flow, trunks: list[Trunk]) -> bool:
         """Phones prove who they are; so does everybody who registers, whether there is such a name or not.

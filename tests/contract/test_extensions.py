@@ -15,7 +15,6 @@ from tests.fakes.carrier import Carrier, refuses, rings, running_carrier
 from tests.fakes.node import RunningNode, running_node
 
 REALM = "voiceapp"
-REGISTRAR = {"VOICEAPP_REGISTRAR": "1"}
 
 
 def extension(name: str = "200", **more: Any) -> dict[str, Any]:
@@ -54,7 +53,7 @@ async def until_connected(node: RunningNode) -> None:
 
 async def test_a_person_is_rung_and_answers_the_caller(tmp_path: Path) -> None:
     async with (
-        running_node(tmp_path, **REGISTRAR) as node,
+        running_node(tmp_path, VOICEAPP_REGISTRAR="1") as node,
         running_carrier() as caller,
         running_carrier(rings) as phone,
     ):
@@ -77,7 +76,7 @@ async def test_a_person_is_rung_and_answers_the_caller(tmp_path: Path) -> None:
 
 async def test_a_person_who_does_not_answer_leaves_the_caller_to_the_agent(tmp_path: Path) -> None:
     async with (
-        running_node(tmp_path, {"seconds": 30}, **REGISTRAR) as node,
+        running_node(tmp_path, {"seconds": 30}, VOICEAPP_REGISTRAR="1") as node,
         running_carrier() as caller,
         running_carrier(refuses(486)) as phone,
     ):
@@ -94,7 +93,7 @@ async def test_a_person_who_does_not_answer_leaves_the_caller_to_the_agent(tmp_p
 
 
 async def test_a_caller_of_a_phone_that_is_not_connected_is_refused(tmp_path: Path) -> None:
-    async with running_node(tmp_path, **REGISTRAR) as node, running_carrier() as caller:
+    async with running_node(tmp_path, VOICEAPP_REGISTRAR="1") as node, running_carrier() as caller:
         await load(node, extensions=[extension()], routes=to_person())
         caller.call(NUMBER, node.configuration.sip.port)
         await caller.until(lambda: caller.ended)
@@ -103,7 +102,7 @@ async def test_a_caller_of_a_phone_that_is_not_connected_is_refused(tmp_path: Pa
 
 
 async def test_a_wrong_password_connects_nobody(tmp_path: Path) -> None:
-    async with running_node(tmp_path, **REGISTRAR) as node, running_carrier() as phone:
+    async with running_node(tmp_path, VOICEAPP_REGISTRAR="1") as node, running_carrier() as phone:
         await load(node, extensions=[extension()])
         await register(phone, node, "wrong")
         await phone.until(lambda: failed(phone))
@@ -121,7 +120,7 @@ async def test_without_the_setting_nobody_registers(tmp_path: Path) -> None:
 
 async def test_a_phone_calls_out_as_far_as_the_rules_let_it(tmp_path: Path) -> None:
     async with (
-        running_node(tmp_path, **REGISTRAR) as node,
+        running_node(tmp_path, VOICEAPP_REGISTRAR="1") as node,
         running_carrier() as carrier,
         running_carrier() as phone,
     ):
