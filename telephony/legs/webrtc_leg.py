@@ -10,10 +10,11 @@ from telephony.call.ids import CALLER, LegId
 from telephony.call.ports import Scheduler
 from telephony.legs.call_audio import CallMedia
 from telephony.legs.plane_port import Plane
-from telephony.media.commands import Remove
+from telephony.media.commands import Remove, ReportTransport
 from telephony.media.handles import SlotHandle
 from telephony.webrtc.description import OUR_PAYLOAD_TYPE
-from telephony.webrtc.peer import PeerSettings, PeerState, Spawn, WebRtcPeer
+from telephony.webrtc.media_path import Spawn
+from telephony.webrtc.peer import PeerSettings, PeerState, WebRtcPeer
 
 WEBRTC_RATE_HZ: Final = 16_000
 CODEC: Final = "opus"
@@ -85,8 +86,17 @@ class WebRtcLeg:
             if holder and holder[0] is self._peer:
                 self._peer_changed(state, reason)
 
+        def report() -> None:
+            if holder and holder[0] is self._peer:
+                self._tell_plane()
+
         peer = WebRtcPeer(
-            self._settings, self._scheduler, self._spawn, on_rtp=self._heard, on_state=state
+            self._settings,
+            self._scheduler,
+            self._spawn,
+            on_rtp=self._heard,
+            on_state=state,
+            on_report=report,
         )
         holder.append(peer)
         return peer
@@ -116,12 +126,24 @@ class WebRtcLeg:
     def _peer_changed(self, state: PeerState, reason: str) -> None:
         if self._gone or self._call is None:
             return
+        self._tell_plane()
         if state is PeerState.CONNECTED:
             self._call.post(ConnectLeg(leg=self.id, codec=CODEC))
         elif state is PeerState.CLOSED and self.id != CALLER:
             self._call.post(RemoveLeg(leg=self.id, reason=reason))
         elif state in {PeerState.DISCONNECTED, PeerState.CLOSED}:
             self._lose(reason)
+
+    def _tell_plane(self) -> None:
+        """Whether audio is to come, and what the peer says of ours."""
+        peer = self._peer
+        if self._slot is None or peer is None or self._gone:
+            return
+        talks = peer.remote is not None and peer.remote.sends
+        up = peer.state is PeerState.CONNECTED
+        self._plane.apply(
+            ReportTransport(self._slot, up and talks, peer.round_trip, peer.remote_loss)
+        )
 
     def _lose(self, reason: str) -> None:
         if self._call is not None and not self._gone:

@@ -2,7 +2,9 @@
 
 aioice 0.13 hands every datagram that is not STUN to DTLS, whatever its source, through an unbounded queue: one DTLS
 alert from a stranger ended the set-up of 5 of 5 calls. Here a datagram passes only if its (socket, source) belongs to
-a candidate pair whose check has succeeded; DTLS queues up to 200; media is handed on at once, without a queue.
+a candidate pair whose check has succeeded; DTLS queues up to 200; media is handed on at once, without a queue, unless
+aiortc itself is to read it. The same rule stands in the kernel (`telephony.webrtc.socket_filter`), renewed whenever
+another pair has succeeded: at nomination, and after an ICE restart.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
+
+from telephony.webrtc.socket_filter import Source, attach, drops, enlarge
 
 QUEUE_LIMIT: Final = 200
 _STUN_COOKIE: Final = b"\x21\x12\xa4\x42"
@@ -21,17 +25,24 @@ _COMPONENT: Final = 1
 class DatagramGuard:
     """Stands between the sockets of one aioice `Connection` and its queue. `counters`: what was dropped, by reason.
 
-    `on_media` gets SRTP and SRTCP as they arrived; `on_alive` is called for each datagram of the validated peer.
+    `on_media` gets SRTP and SRTCP as they arrived (None: they queue for aiortc); `on_alive` is called for each datagram
+    of the validated peer.
     """
 
     def __init__(
-        self, connection: Any, on_media: Callable[[bytes], None], on_alive: Callable[[], None]
+        self,
+        connection: Any,
+        on_media: Callable[[bytes], None] | None,
+        on_alive: Callable[[], None],
     ) -> None:
         self.counters: Counter[str] = Counter()
         self._connection = connection
         self._on_media = on_media
         self._on_alive = on_alive
         self._valid: set[tuple[int, str, int]] = set()
+        self._filtered: dict[int, frozenset[Source]] = {}
+        self._check_state = connection.check_state
+        connection.check_state = self._checked
         # What aioice takes for data although it began like STUN: never from the peer.
         connection.data_received = self._refuse
 
@@ -41,6 +52,42 @@ class DatagramGuard:
             protocol.datagram_received = partial(
                 self._received, protocol, protocol.datagram_received
             )
+            sock = _socket_of(protocol)
+            if sock is not None:
+                enlarge(sock)
+        self._renew()
+
+    @property
+    def below(self) -> bool:
+        """The kernel filters as well, on every socket."""
+        return len(self._filtered) == len(self._connection._protocols)
+
+    def dropped(self) -> dict[str, int]:
+        """Datagrams that were refused, by reason; `below`: in the kernel, a full receive buffer included."""
+        sockets = map(_socket_of, self._connection._protocols)
+        below = sum(drops(sock) for sock in sockets if sock is not None)
+        return {**self.counters, "below": below}
+
+    def _renew(self) -> None:
+        """Lets the kernel pass what the peer may send now."""
+        for protocol in self._connection._protocols:
+            sources = frozenset(
+                (str(pair.remote_addr[0]), int(pair.remote_addr[1]))
+                for pair in self._connection._check_list
+                if pair.protocol is protocol and pair.state is pair.State.SUCCEEDED
+            )
+            self._valid |= {(protocol.id, *source) for source in sources}
+            if self._filtered.get(protocol.id) == sources:
+                continue
+            sock = _socket_of(protocol)
+            if sock is not None and attach(sock, sources):
+                self._filtered[protocol.id] = sources
+
+    def _checked(self, pair: Any, state: Any) -> None:
+        """A pair's check went on. Before anything else, that what its source sends next comes through."""
+        self._check_state(pair, state)
+        if state is pair.State.SUCCEEDED:
+            self._renew()
 
     def _refuse(self, data: bytes, component: int) -> None:
         self.counters["malformed_stun"] += 1
@@ -64,9 +111,10 @@ class DatagramGuard:
             self._pass_on(data)
 
     def _pass_on(self, data: bytes) -> None:
-        if 127 < data[0] < 192:
+        media = 127 < data[0] < 192
+        if media and self._on_media is not None:
             self._on_media(data)
-        elif 19 < data[0] < 64:
+        elif media or 19 < data[0] < 64:
             if self._connection._queue.qsize() < QUEUE_LIMIT:
                 self._connection._queue.put_nowait((data, _COMPONENT))
             else:
@@ -87,3 +135,8 @@ class DatagramGuard:
                 self._valid.add(key)
                 return True
         return False
+
+
+def _socket_of(protocol: Any) -> Any:
+    """None for a relay's: its datagrams come wrapped, from the relay."""
+    return protocol.transport.get_extra_info("socket")

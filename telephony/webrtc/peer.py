@@ -1,23 +1,19 @@
 """One WebRTC peer connection with one Opus stream: the only home of aiortc.
 
 aiortc does ICE and DTLS; its RTP half (80 ms of jitter buffer, a decoder thread per call, no concealment) is not used:
-SRTP is unprotected and protected here, in the loop, and plain RTP goes to and comes from the media plane. That needs
-private names of aiortc and aioice, all of them in this package and checked at start for the versions below.
+plain RTP goes to and comes from the media plane (`telephony.webrtc.media_path`). That needs private names of aiortc and
+aioice, all of them in this package and checked at start (`telephony.webrtc.adapter`).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
-from importlib.metadata import version
 from typing import Any, Final
 
-import pylibsrtp
 from aiortc import (
-    RTCCertificate,
     RTCDtlsFingerprint,
     RTCDtlsParameters,
     RTCDtlsTransport,
@@ -29,6 +25,7 @@ from aiortc import (
 )
 
 from telephony.call.ports import Scheduler, TimerHandle
+from telephony.webrtc.adapter import Stage, adapter, current_certificate
 from telephony.webrtc.description import (
     Description,
     Fingerprint,
@@ -39,16 +36,11 @@ from telephony.webrtc.description import (
 )
 from telephony.webrtc.errors import OfferRefusedError, WebRtcUnavailableError
 from telephony.webrtc.guard import DatagramGuard
-from telephony.webrtc.reports import StreamReports
+from telephony.webrtc.media_path import MediaPath, PublicMedia, Spawn, TappedMedia
 
 log = logging.getLogger(__name__)
 
-KNOWN_VERSIONS: Final = {("1.16", "0.13")}
-_CERTIFICATE_LIFE: Final = 24 * 3600.0
 _COMPONENT: Final = 1
-
-Spawn = Callable[[str, Coroutine[Any, Any, None]], None]
-"""Starts a task that the process owns; a failure is logged there and ends nothing else."""
 
 
 class PeerState(StrEnum):
@@ -76,53 +68,11 @@ class PeerSettings:
     report_interval: float = 5.0
 
 
-@cache
-def unavailable_reason() -> str | None:
-    """Why browser calls are off on this node, in words for the health page; None if they are on."""
-    found = version("aiortc"), version("aioice")
-    if tuple(".".join(v.split(".")[:2]) for v in found) not in KNOWN_VERSIONS:
-        known = ", ".join(f"aiortc {a} with aioice {b}" for a, b in sorted(KNOWN_VERSIONS))
-        return f"aiortc {found[0]} with aioice {found[1]} is not known here; use {known}"
-    missing = _missing_names()
-    return f"aiortc or aioice lacks {', '.join(missing)}" if missing else None
-
-
-def _missing_names() -> list[str]:
-    gatherer = RTCIceGatherer(iceServers=[])
-    connection = gatherer._connection
-    dtls = RTCDtlsTransport(RTCIceTransport(gatherer), [_Certificate.current(0.0)])
-    wanted: dict[Any, tuple[str, ...]] = {
-        connection: (
-            "_protocols",
-            "_check_list",
-            "_nominated",
-            "_queue",
-            "data_received",
-            "get_component_candidates",
-            "ice_controlling",
-        ),
-        dtls: ("_rx_srtp", "_tx_srtp", "_set_role", "_recv_next"),
-    }
-    return [name for thing, names in wanted.items() for name in names if not hasattr(thing, name)]
-
-
-class _Certificate:
-    """The process's DTLS certificate: making one takes a millisecond, and callers gain nothing by their own."""
-
-    _made: RTCCertificate | None = None
-    _made_at: float = 0.0
-
-    @classmethod
-    def current(cls, now: float) -> RTCCertificate:
-        if cls._made is None or now - cls._made_at > _CERTIFICATE_LIFE:
-            cls._made, cls._made_at = RTCCertificate.generateCertificate(), now
-        return cls._made
-
-
 class WebRtcPeer:
     """Answers one offer (`accept`), or makes one (`offer`, `take_answer`); all calls in the loop's thread.
 
-    `on_rtp` gets plain RTP as it arrives; `on_state` each change with its reason, and CLOSED exactly once.
+    `on_rtp` gets plain RTP as it arrives; `on_state` each change with its reason, and CLOSED exactly once; `on_report`
+    is called when `round_trip` and `remote_loss` may have changed.
     """
 
     def __init__(
@@ -133,25 +83,34 @@ class WebRtcPeer:
         *,
         on_rtp: Callable[[bytes], None],
         on_state: Callable[[PeerState, str], None],
+        on_report: Callable[[], None] = lambda: None,
     ) -> None:
-        reason = unavailable_reason()
-        if reason:
-            raise WebRtcUnavailableError(reason)
+        chosen = adapter()
+        if chosen.stage is Stage.OFF:
+            raise WebRtcUnavailableError(chosen.reason)
         self.state = PeerState.NEW
         self.remote: Description | None = None
         self._settings = settings
         self._scheduler = scheduler
         self._spawn = spawn
-        self._on_rtp = on_rtp
         self._on_state = on_state
+        self._on_report = on_report
         servers = [RTCIceServer(urls=url) for url in settings.ice_servers]
         self._gatherer = RTCIceGatherer(iceServers=servers)
         self._connection: Any = self._gatherer._connection
         self._ice = RTCIceTransport(self._gatherer)
-        certificate = _Certificate.current(scheduler.monotonic())
-        self._dtls = RTCDtlsTransport(self._ice, [certificate])
-        self._guard = DatagramGuard(self._connection, self._media_arrived, self._peer_alive)
-        self._reports = StreamReports("voice")
+        self._dtls = RTCDtlsTransport(self._ice, [current_certificate(scheduler.monotonic())])
+        self._tapped = chosen.stage is Stage.TAP
+        self._path: MediaPath
+        if self._tapped:
+            self._path = TappedMedia(self._connection, self._dtls, on_rtp, self._count)
+        else:
+            self._path = PublicMedia(self._dtls, on_rtp, spawn)
+        self._guard = DatagramGuard(
+            self._connection,
+            self._media_arrived if self._path.takes_datagrams else None,
+            self._peer_alive,
+        )
         self._heard_at = scheduler.monotonic()
         self._session = int.from_bytes((self._ice_parameters.password or "").encode()[:6], "big")
         self._timers: dict[str, TimerHandle] = {}
@@ -167,7 +126,7 @@ class WebRtcPeer:
         self.remote = parse_description(sdp)
         await self._gather()
         role = "passive" if self.remote.setup == "active" else "active"
-        self._dtls._set_role("server" if role == "passive" else "client")
+        self._take_role("server" if role == "passive" else "client")
         answer = self._describe(
             role, self.remote.mid, mirrored(self.remote.direction), self.remote.payload_type
         )
@@ -185,8 +144,16 @@ class WebRtcPeer:
         self.remote = parse_description(sdp)
         if self.remote.setup == "actpass":
             raise OfferRefusedError("an answer decides the DTLS role")
-        self._dtls._set_role("server" if self.remote.setup == "active" else "client")
+        self._take_role("server" if self.remote.setup == "active" else "client")
         self._connect()
+
+    def _take_role(self, role: str) -> None:
+        """Raises: OfferRefusedError, if only the other role is to be had."""
+        if self._tapped:
+            self._dtls._set_role(role)
+        elif role != ("server" if self._connection.ice_controlling else "client"):
+            # The public API derives the DTLS role from that of ICE.
+            raise OfferRefusedError("this DTLS role is not available here")
 
     @property
     def _ice_parameters(self) -> RTCIceParameters:
@@ -251,6 +218,7 @@ class WebRtcPeer:
         self._ice.on("statechange", self._transport_changed)
         self._cancel_timer("connect")
         self._peer_alive()
+        self._path.start(remote.payload_type, remote.mid)
         self._enter(PeerState.CONNECTED, "")
         self._watch()
         self._report()
@@ -296,6 +264,7 @@ class WebRtcPeer:
         for name in list(self._timers):
             self._cancel_timer(name)
         self._enter(PeerState.CLOSED, reason)
+        await self._path.stop(self._session & 0xFFFFFFFF, self._scheduler.monotonic())
         await self._dtls.stop()
         await self._ice.stop()
         self._dtls.remove_all_listeners()
@@ -304,55 +273,34 @@ class WebRtcPeer:
 
     def send_rtp(self, packet: bytes) -> bool:
         """Protects and sends one RTP packet; False if there is no connection to send it on."""
-        if not self._send(packet, rtcp=False):
-            return False
-        self._reports.sent(packet, self._scheduler.monotonic())
-        return True
-
-    def _send(self, packet: bytes, *, rtcp: bool) -> bool:
-        session: pylibsrtp.Session | None = self._dtls._tx_srtp
-        pair = self._connection._nominated.get(_COMPONENT)
-        if session is None or pair is None or self._closing:
-            return False
-        try:
-            protected = session.protect_rtcp(packet) if rtcp else session.protect(packet)
-        except pylibsrtp.Error:
-            self._guard.counters["protect_failed"] += 1
-            return False
-        pair.protocol.transport.sendto(protected, pair.remote_addr)
-        return True
+        return not self._closing and self._path.send(packet, self._scheduler.monotonic())
 
     def _media_arrived(self, data: bytes) -> None:
-        session: pylibsrtp.Session | None = self._dtls._rx_srtp
-        if session is None or self._closing:
-            self._guard.counters["media_before_keys"] += 1
-            return
-        now = self._scheduler.monotonic()
-        try:
-            if 192 <= data[1] <= 223:  # RFC 5761 4
-                if not self._reports.take(session.unprotect_rtcp(data), now):
-                    self._guard.counters["malformed_rtcp"] += 1
-                return
-            packet = session.unprotect(data)
-        except (pylibsrtp.Error, IndexError):
-            self._guard.counters["unprotect_failed"] += 1
-            return
-        self._reports.received(packet, now)
-        self._on_rtp(packet)
+        if not self._closing and self._path.arrived(data, self._scheduler.monotonic()):
+            self._on_report()
 
     def _report(self) -> None:
-        compound = self._reports.compound(self._session & 0xFFFFFFFF, self._scheduler.monotonic())
-        self._send(compound, rtcp=True)
+        self._path.report(self._session & 0xFFFFFFFF, self._scheduler.monotonic())
         self._set_timer("report", self._settings.report_interval, self._report)
+        if not self._path.takes_datagrams:
+            self._on_report()
+
+    def _count(self, reason: str) -> None:
+        self._guard.counters[reason] += 1
 
     @property
     def round_trip(self) -> float | None:
         """Seconds, by the peer's last report."""
-        return self._reports.round_trip
+        return self._path.round_trip
+
+    @property
+    def remote_loss(self) -> float | None:
+        """0..1 of what we sent lately, by the same."""
+        return self._path.remote_loss
 
     def dropped(self) -> dict[str, int]:
         """Datagrams that were refused, by reason."""
-        return dict(self._guard.counters)
+        return self._guard.dropped()
 
     # ------------------------------------------------------------------------------------ timers
 

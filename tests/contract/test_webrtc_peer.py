@@ -6,7 +6,7 @@ import asyncio
 import socket
 import struct
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,9 +14,10 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack
 
-from telephony.webrtc import peer as peer_module
+from telephony.webrtc import adapter as adapter_module
+from telephony.webrtc.adapter import Stage, adapter, unavailable_reason
 from telephony.webrtc.errors import OfferRefusedError, WebRtcUnavailableError
-from telephony.webrtc.peer import PeerSettings, PeerState, WebRtcPeer, unavailable_reason
+from telephony.webrtc.peer import PeerSettings, PeerState, WebRtcPeer
 
 ALERT = bytes.fromhex("15fefd0000000000000000000702023200000000")[:20]
 CLIENT_HELLO = bytes.fromhex("16fefd0000000000000000003a0100002e000000000000002efefd") + bytes(60)
@@ -98,25 +99,50 @@ async def call(caller: RTCPeerConnection, peer: WebRtcPeer) -> None:
     await caller.setRemoteDescription(RTCSessionDescription(answer, "answer"))
 
 
-async def test_an_installed_version_has_all_private_names() -> None:
-    unavailable_reason.cache_clear()
+@pytest.fixture
+def chosen_again(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """The choice of the adapter is made anew, here and after the test."""
+    adapter.cache_clear()
+    yield monkeypatch
+    monkeypatch.undo()
+    adapter.cache_clear()
+
+
+@pytest.fixture(params=["tap", "public"])
+def stage(request: pytest.FixtureRequest, chosen_again: pytest.MonkeyPatch) -> Stage:
+    """Both ways of media: that of the installed version, and that of a version nobody knows."""
+    if request.param == "public":
+        chosen_again.setattr(adapter_module, "version", lambda name: "99.0")
+    return adapter().stage
+
+
+async def test_an_installed_version_has_all_private_names(
+    chosen_again: pytest.MonkeyPatch,
+) -> None:
+    assert adapter().stage is Stage.TAP
     assert unavailable_reason() is None
 
 
-async def test_an_unknown_version_turns_browser_calls_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peer_module, "version", lambda name: "99.0")
-    unavailable_reason.cache_clear()
-    reason = unavailable_reason()
-    assert "99.0" in (reason or "")
+async def test_an_unknown_version_uses_the_public_api_with_a_warning(
+    chosen_again: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    chosen_again.setattr(adapter_module, "version", lambda name: "99.0")
+    assert adapter().stage is Stage.PUBLIC
+    assert "99.0" in adapter().reason
+    assert unavailable_reason() is None
+    assert [r.message for r in caplog.records if r.levelname == "WARNING"] == ["webrtc_degraded"]
+
+
+async def test_without_the_guard_browser_calls_are_off(chosen_again: pytest.MonkeyPatch) -> None:
+    chosen_again.setattr(adapter_module, "_missing_names", lambda: (["_check_list"], []))
+    assert "_check_list" in (unavailable_reason() or "")
     with pytest.raises(WebRtcUnavailableError):
         async with a_peer():
             pass
-    monkeypatch.undo()
-    unavailable_reason.cache_clear()
 
 
 async def test_a_stock_caller_connects_and_its_packets_arrive(
-    monkeypatch: pytest.MonkeyPatch,
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with a_peer() as (peer, heard), a_caller(monkeypatch) as caller:
         await call(caller, peer)
@@ -126,7 +152,9 @@ async def test_a_stock_caller_connects_and_its_packets_arrive(
         assert {p[1] & 0x7F for p in heard.packets} == {peer.remote.payload_type}
 
 
-async def test_what_we_send_is_heard_by_a_stock_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_we_send_is_heard_by_a_stock_caller(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with a_peer() as (peer, heard), a_caller(monkeypatch) as caller:
         await call(caller, peer)
         await heard.until(lambda: peer.state is PeerState.CONNECTED)
@@ -152,7 +180,9 @@ async def test_two_of_our_own_peers_connect(monkeypatch: pytest.MonkeyPatch) -> 
         assert heard_two.packets[0].endswith(b"hello")
 
 
-async def test_a_caller_that_closes_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_caller_that_closes_is_told_once(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with a_peer() as (peer, heard):
         async with a_caller(monkeypatch) as caller:
             await call(caller, peer)
@@ -223,3 +253,21 @@ async def test_a_data_channel_is_refused() -> None:
         sdp = await other.offer() + "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
         with pytest.raises(OfferRefusedError):
             await peer.accept(sdp)
+
+
+async def test_a_stock_caller_gives_us_the_round_trip(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with a_peer(report_interval=0.2) as (peer, heard), a_caller(monkeypatch) as caller:
+        await call(caller, peer)
+        await heard.until(lambda: peer.state is PeerState.CONNECTED)
+        sequence = 0
+        async with asyncio.timeout(8):
+            while peer.round_trip is None:
+                header = struct.pack(
+                    "!BBHII", 0x80, peer.remote.payload_type, sequence, 960 * sequence, 7
+                )
+                peer.send_rtp(header + b"\xfc\xff\xfe")
+                sequence += 1
+                await asyncio.sleep(0.02)
+
+        assert peer.round_trip < 1.0
+        assert peer.remote_loss is not None
