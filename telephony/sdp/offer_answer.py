@@ -225,7 +225,9 @@ def _agree(
     accepted |= {ours[codec]: codec for codec in accepted.values()}
     answered = {codec.rtpmap: number for number, codec in draft.codecs}
     answered |= {f"{_EVENT}/{clock}": number for number, clock in draft.events}
-    numbers = dict(previous.numbers) if previous is not None else {}
+    taken = set(answered.values())  # also from what they meant before, against the rule
+    before = previous.numbers if previous is not None else ()
+    numbers = {label: number for label, number in before if number not in taken}
     return Agreed(
         sdp=sdp,
         remote_address=stream.address,

@@ -5,11 +5,14 @@ from contextlib import suppress
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from telephony.media.parameters import MediaCodec, RtpParameters
 from telephony.rtp.dtmf import DigitReceiver
 from telephony.rtp.errors import RtpError
 from telephony.rtp.packet import RtpPacket, build_packet, parse_packet
 from telephony.rtp.rtcp import Report, build_compound, parse_compound
-from tests.unit.media_line import Line, noise, silence, through_ulaw
+from telephony.rtp.srtp import SrtpSession
+from tests.unit.media_line import PHONE, Line, noise, silence, through_ulaw
+from tests.unit.test_rtp_srtp import keys, mirrored
 
 DATAGRAMS = st.binary(max_size=300)
 MUTATIONS = st.lists(st.tuples(st.integers(0, 171), st.integers(0, 255)), max_size=4)
@@ -68,6 +71,35 @@ def test_a_call_survives_any_datagrams_of_its_own_source(
     assert line.plane.stats().counters.handler_errors == 0
     heard = line.tap.of(slot)[-160 * 3 :]
     assert heard.tolist() == through_ulaw(noise(6))[-160 * 3 :].tolist()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.sampled_from([MediaCodec.G722, MediaCodec.OPUS]),
+    st.booleans(),
+    st.lists(
+        st.tuples(st.sampled_from([0, 9, 13, 101, 111]), DATAGRAMS, st.integers(0, 9)), max_size=25
+    ),
+)
+def test_a_wideband_or_secured_call_survives_any_payloads(
+    codec: MediaCodec, secured: bool, junk: list[tuple[int, bytes, int]]
+):
+    line = Line()
+    number = 9 if codec is MediaCodec.G722 else 111
+    crypto = keys() if secured else None
+    accepted = ((0, MediaCodec.ULAW), (9, MediaCodec.G722), (111, MediaCodec.OPUS))
+    slot, phone = line.call(RtpParameters(PHONE, number, codec, accepted, srtp=crypto))
+    seal = SrtpSession(mirrored(keys())).protect if secured else bytes
+    sequence = 65530
+    for payload_type, payload, step in [*[(number, b"\x00" * 160, 1)] * 3, *junk]:
+        sequence += step
+        packet = RtpPacket(payload_type, sequence & 0xFFFF, sequence * 160 & 0xFFFFFFFF, 7, payload)
+        phone.send_raw(seal(build_packet(packet)) if step else payload)
+        line.frame()
+    counters = line.plane.stats().counters
+    assert counters.handler_errors == 0
+    numbers = line.tap.numbers(slot)
+    assert numbers == sorted(set(numbers))
 
 
 @settings(max_examples=20, deadline=None)
