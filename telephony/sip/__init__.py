@@ -9,9 +9,12 @@ events and the next deadline come out. Bodies are `bytes`; headers are `(name, v
       .to_send() -> list[(Flow, bytes)] / .events() -> list[SipEvent]            both drain
       .invite(target, *, from_, flow, sdp, now, to=None, headers=(), options=InviteOptions()) -> OutgoingSession
       .options(target, *, from_, flow, now) -> str             id that comes back in `OptionsAnswered`
-      .register(registrar, *, aor, flow, now, credentials, expires=3600) -> Registration (.id, .stop(now))
+      .register(registrar, *, aor, flow, now, credentials, expires=3600, instance="") -> registration.Registration
+        .id, .state, .expires_at, .service_route (for InviteOptions.routes), .stop(now), .move(flow, now)
       .restore(snapshot, now) -> Session                       a dialog as `session.snapshot()` gave it
-      .availability, .authority                                ports: what OPTIONS and new INVITEs are told; who is challenged
+      .availability: Callable[[Request], options.Availability]   port: what OPTIONS and new INVITEs are told
+      .authority: auth.Authority       port: who is let in, dropped or challenged; None: everybody, but nobody registers
+      .bindings: registrar.Bindings    .of(aor, now) -> Bindings (contact, flow, path) of phones that were accepted
       .counters: Counter[str]                                  refusals and drops by reason
     session.InviteOptions(credentials=None, routes=(), replaces=None, session_expires=None, reliable="supported", reply_s=None)
     session.Session        call_id, flow, phase, request (the INVITE), local, remote: NameAddr, replaces: Replaces
