@@ -25,6 +25,7 @@ from telephony.sip.server_transaction import ServerTransaction
 from telephony.sip.session import Cause, EndKind, Phase, Replaces, Session
 from telephony.sip.session_timer import TOO_SMALL, SessionTimer, refusal_of_interval
 from telephony.sip.update import (
+    GLARE,
     LATER,
     Busy,
     IncomingChange,
@@ -36,6 +37,8 @@ from telephony.sip.usage import InviteUsage, OfferState
 
 # Well inside of the 32 s in which an UPDATE is given up by the other side.
 _DECISION_SECONDS: Final = 20.0
+
+Method = Literal["INVITE", "UPDATE"]
 
 
 class ChangingSession(Session):
@@ -66,6 +69,7 @@ class ChangingSession(Session):
         self._bye_after_ack: list[HeaderPair] | None = None
         self._change_in: IncomingChange | None = None
         self._change_out: OutgoingChange | None = None
+        self._next_change: tuple[Method, bytes] | None = None
         self._timer = SessionTimer(core, self, session_expires)
 
     @property
@@ -131,18 +135,33 @@ class ChangingSession(Session):
         if self._change_out is None:
             raise SipStateError(f"ack in phase {self.phase.name}")
         self._change_out.acknowledge(sdp)
-        self._change_out = None
+        self._change_over(now)
 
-    def _ask(self, method: Literal["INVITE", "UPDATE"], sdp: bytes, now: float) -> None:
-        if not self._may_offer(self._current):
+    def _ask(self, method: Method, sdp: bytes, now: float) -> None:
+        refreshing = self._change_out is not None and self._change_out.refresh
+        if refreshing and self._next_change is None:
+            self._next_change = (method, sdp)  # nobody could know of the refresh
+        elif self._may_offer(self._current):
+            self._start_change(method, sdp, now)
+        else:
             raise SipStateError(f"{method} while the session is not settled")
-        self._start_change(method, sdp, now)
+
+    def _change_over(self, now: float) -> None:
+        """A change of ours is: one that waited for a refresh begins, or is refused as the other side would do it."""
+        self._change_out = None
+        waiting, self._next_change = self._next_change, None
+        if waiting is None or self.phase is Phase.ENDED:
+            return
+        if self._may_offer(self._current):
+            self._start_change(*waiting, now)
+        else:
+            self._core.emit(ReinviteRejected(self, GLARE, ""))
 
     def _may_offer(self, usage: InviteUsage) -> bool:
         return self._change_out is None and self.settled and usage.offer is OfferState.NONE
 
     def _start_change(
-        self, method: Literal["INVITE", "UPDATE"], sdp: bytes, now: float, *, refresh: bool = False
+        self, method: Method, sdp: bytes, now: float, *, refresh: bool = False
     ) -> None:
         self._change_out = OutgoingChange(
             self._core,
@@ -166,17 +185,17 @@ class ChangingSession(Session):
         return self._timer.raised(response)
 
     def change_answered(self, change: OutgoingChange, response: Response, now: float) -> None:
-        if not change.owes_answer:
-            self._change_out = None
         if self.phase is Phase.CONFIRMED:
             self._timer.answered(response, now)
         if self.phase is not Phase.ENDED and change.worth_telling:
             self._core.emit(ReinviteAnswered(self, find_sdp(response)))
+        if not change.owes_answer:
+            self._change_over(now)
 
     def change_rejected(self, change: OutgoingChange, status: int, reason: str, now: float) -> None:
-        self._change_out = None
         if self.phase is not Phase.ENDED and not change.refresh:
             self._core.emit(ReinviteRejected(self, status, reason))
+        self._change_over(now)
 
     # ------------------------------------------------------------------ the session timer
 

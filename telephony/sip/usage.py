@@ -33,6 +33,7 @@ class InviteUsage:
     local_sdp: bytes = b""
     remote_sdp: bytes = b""
     answered_early: bool = False  # the first answer passed in a reliable 18x or its PRACK
+    before: bytes = b""  # what a refused offer would have replaced
     allows: frozenset[str] = frozenset()
     rseq: int | None = None
 
@@ -45,11 +46,11 @@ class InviteUsage:
         """We send an offer; nothing changes without one."""
         if sdp:
             self.offer = OfferState.OURS
-            self.local_sdp = sdp
+            self.before, self.local_sdp = self.local_sdp, sdp
 
     def was_offered(self, sdp: bytes) -> None:
         self.offer = OfferState.THEIRS
-        self.remote_sdp = sdp
+        self.before, self.remote_sdp = self.remote_sdp, sdp
 
     def answer_came(self, sdp: bytes | None) -> None:
         self.offer = OfferState.NONE
@@ -63,4 +64,8 @@ class InviteUsage:
 
     def withdrawn(self) -> None:
         """The offer was refused: all is as before."""
+        if self.offer is OfferState.OURS:
+            self.local_sdp = self.before
+        elif self.offer is OfferState.THEIRS:
+            self.remote_sdp = self.before
         self.offer = OfferState.NONE

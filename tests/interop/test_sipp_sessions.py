@@ -193,7 +193,7 @@ async def test_a_call_to_us_is_changed_before_its_answer(end: End, tmp_path: Pat
         + send("BYE", 4)
         + expect(200),
     )
-    host, port = end.transport.listening("udp")
+    host, port = end.transport.address
 
     await sipp.start(f"{host}:{port}")
     invite = await end.next(IncomingInvite)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from telephony.sip.errors import SipStateError
 from telephony.sip.events import (
     Answered,
     IncomingInvite,
@@ -12,7 +13,7 @@ from telephony.sip.events import (
 )
 from telephony.sip.session import Cause, EndKind, InviteOptions, Phase
 from tests.unit.sip_line import ANSWER, OFFER, Line, answered_call, make_engine
-from tests.unit.sip_peer import Peer, calling, reply, request
+from tests.unit.sip_peer import Peer, calling, from_fork, reply, request
 
 EXPIRED = Cause(EndKind.TIMEOUT, reason="session timer")
 UPDATES = "Allow: INVITE, ACK, BYE, UPDATE\r\n"
@@ -333,3 +334,42 @@ def test_a_shorter_lowest_interval_is_said_in_the_invite():
     line.call()
 
     assert line.messages[0].headers.first("min-se") == "120"
+
+
+def test_a_change_that_meets_a_refresh_follows_it():
+    peer, session = called(UPDATES + "Session-Expires: 200;refresher=uac\r\n")
+    [refresh] = fire(peer, 100)
+
+    session.reinvite(ANSWER, peer.now)
+    before = peer.out()
+    [(_, change)] = peer.send(reply(refresh, 200, extra="Session-Expires: 200;refresher=uac\r\n"))
+
+    assert before == []
+    assert (change.method, change.body) == ("INVITE", ANSWER)
+    with pytest.raises(SipStateError):
+        session.reinvite(OFFER, peer.now)
+
+
+def test_a_change_that_cannot_follow_a_refresh_is_rejected_in_an_event():
+    peer, session, invite = calling()
+    extra = UPDATES + "Session-Expires: 200;refresher=uac\r\n"
+    peer.send(reply(invite, 200, "one", extra=extra, body=ANSWER))
+    peer.events(Answered)
+    [refresh] = fire(peer, 100)
+    session.reinvite(ANSWER, peer.now)
+    peer.send(from_fork(invite, "UPDATE", "one", body=OFFER))
+
+    peer.send(reply(refresh, 200, extra="Session-Expires: 200;refresher=uac\r\n"))
+
+    assert peer.event(ReinviteRejected).status == 491
+
+
+def test_a_refresh_after_a_refused_change_has_the_description_of_before():
+    peer, session = called("Allow: INVITE\r\nSession-Expires: 200;refresher=uac\r\n")
+    session.reinvite(ANSWER, peer.now)
+    [(_, change)] = peer.out()
+    peer.send(reply(change, 488))
+
+    [refresh] = fire(peer, 100)
+
+    assert refresh.body == OFFER
