@@ -45,7 +45,7 @@ def examine(configuration: Configuration) -> list[Finding]:
         _secrets,
         _spools,
         _ports,
-        _trunks,
+        trunk_findings,
         _codecs,
         _engines,
     )
@@ -144,7 +144,7 @@ def _health_of(node: str, configuration: Configuration) -> Mapping[str, Any] | N
     return dict(answer["health"])
 
 
-def _trunks(configuration: Configuration) -> Iterator[Finding]:
+def trunk_findings(configuration: Configuration) -> Iterator[Finding]:
     """As the nodes see them; nothing while none is running, or where there is no trunk."""
     for number in range(1, configuration.media_nodes + 1):
         node = f"node{number}"

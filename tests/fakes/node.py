@@ -20,7 +20,7 @@ from voiceapp.adapters.bus_client import BusClient, socket_path
 from voiceapp.adapters.bus_local import LocalNodeBus
 from voiceapp.adapters.encryption import Keyring
 from voiceapp.adapters.event_log_sqlite import SqliteEventLog
-from voiceapp.configuration import Configuration, load
+from voiceapp.configuration import Address, Configuration, load
 from voiceapp.media_node import MediaNode
 from voiceapp.node_parts import NodeParts
 
@@ -71,17 +71,26 @@ class RunningNode:
     agents: list[ToneAgent] = field(default_factory=list)
     ears: Ears = field(default_factory=Ears)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    number: int = 1
+
+    @property
+    def name(self) -> str:
+        return f"node{self.number}"
+
+    @property
+    def sip(self) -> Address:
+        return self.configuration.sip_of(self.number - 1)
 
     @property
     def bus(self) -> BusClient:
-        return BusClient(self.configuration.run, ["node1"])
+        return BusClient(self.configuration.run, [self.name])
 
     async def ask(self, name: str, **args: Any) -> Mapping[str, Any]:
-        return await self.bus.request("node1", name, args)
+        return await self.bus.request(self.name, name, args)
 
     @property
     def uri(self) -> str:
-        return f"sip:demo@{self.configuration.sip}"
+        return f"sip:demo@{self.sip}"
 
 
 def check(name: str, definition: Mapping[str, Any]) -> None:
@@ -94,8 +103,10 @@ async def running_node(
     folder: Path,
     agent: Mapping[str, Any] | None = None,
     listens_to: int | None = None,
+    number: int = 1,
     **settings: str,
 ) -> AsyncIterator[RunningNode]:
+    """`number`: which of the nodes of these settings it is."""
     port, rtp = free_port(), 20000 + 2 * (free_port() % 10000)
     configuration = load(
         {
@@ -108,6 +119,7 @@ async def running_node(
     )
     configuration.spool.mkdir(parents=True, exist_ok=True)
     configuration.snapshot.write_text(json.dumps(snapshot(**(agent or {}))))
+    name = f"node{number}"
     scheduler = LoopScheduler(asyncio.get_running_loop())
     ears, agents = Ears(), list[ToneAgent]()
 
@@ -116,16 +128,16 @@ async def running_node(
         return agents[-1]
 
     parts = NodeParts(
-        bus=LocalNodeBus("node1", socket_path(configuration.run, "node1"), scheduler),
-        log=SqliteEventLog(configuration.spool_of("node1"), Keyring.load(configuration.data_key)),
+        bus=LocalNodeBus(name, socket_path(configuration.run, name), scheduler),
+        log=SqliteEventLog(configuration.spool_of(name), Keyring.load(configuration.data_key)),
         brains=FakeBrains(listens_to),
         make_participant=participant,
         tap=ears,
         check_definition=check,
         open_secret=lambda sealed, belongs_to: sealed,
     )
-    node = MediaNode(configuration, "node1", 0, parts)
-    running = RunningNode(configuration, node, agents, ears)
+    node = MediaNode(configuration, name, number - 1, parts)
+    running = RunningNode(configuration, node, agents, ears, number=number)
     serving = asyncio.get_running_loop().create_task(node.serve())
     serving.add_done_callback(lambda _: running.ended.set())
     try:

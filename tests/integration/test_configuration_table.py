@@ -46,6 +46,11 @@ def test_every_default_can_be_used() -> None:
         ("VOICEAPP_ENGINES", "embeded"),
         ("VOICEAPP_LOG_LEVEL", "debug"),
         ("VOICEAPP_LLM_URL", "localhost:8080"),
+        ("VOICEAPP_SIP_TLS", "gateway.example:5061"),
+        ("VOICEAPP_SIP_TLS_KEY", "/no/such/file.pem"),
+        ("VOICEAPP_SIP_DIGEST", "SHA-1"),
+        ("VOICEAPP_SIP_DIGEST", " "),
+        ("VOICEAPP_REGISTRAR", "yes"),
     ],
 )
 def test_a_value_that_cannot_be_used_stops_the_start_and_is_named(name: str, text: str) -> None:
@@ -97,3 +102,25 @@ def test_the_command_line_says_in_one_line_which_setting_is_wrong(name: str, tex
     assert outcome.stderr.count("\n") == 1
     assert name in outcome.stderr
     assert "canary" not in outcome.stderr
+
+
+def test_tls_is_not_served_without_certificate_and_key(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="VOICEAPP_SIP_TLS_CERTIFICATE"):
+        load({"VOICEAPP_SIP_TLS": "127.0.0.1:5071"})
+    file = tmp_path / "chain.pem"
+    file.touch()
+    with pytest.raises(ConfigurationError, match="belong together"):
+        load({"VOICEAPP_SIP_TLS_CERTIFICATE": str(file)})
+
+
+def test_several_nodes_need_ports_of_their_own_beside_each_other(tmp_path: Path) -> None:
+    file = tmp_path / "chain.pem"
+    file.touch()
+    both = {"VOICEAPP_SIP_TLS_CERTIFICATE": str(file), "VOICEAPP_SIP_TLS_KEY": str(file)}
+    near = {"VOICEAPP_SIP_TLS": "127.0.0.1:5061", **both}
+    assert load(near).sip_tls_of(0) is not None
+    with pytest.raises(ConfigurationError, match="5061"):
+        load({**near, "VOICEAPP_MEDIA_NODES": "2"})
+    apart = load({**near, "VOICEAPP_SIP_TLS": "127.0.0.1:5071", "VOICEAPP_MEDIA_NODES": "2"})
+    assert str(apart.sip_of(1)) == "127.0.0.1:5061"
+    assert str(apart.sip_tls_of(1)) == "127.0.0.1:5072"
