@@ -1,1 +1,1 @@
-"""What people see: widget, desk and their consumers."""
+"""What people and programs see: widget, desk, API and their consumers."""
