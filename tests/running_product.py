@@ -67,9 +67,15 @@ def _range_is_free(first: int, count: int) -> bool:
 class RunningProduct:
     """Addresses, processes and calls of a running product."""
 
-    def __init__(self, configuration: Configuration, process: subprocess.Popen[str]) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        process: subprocess.Popen[str],
+        environment: Mapping[str, str],
+    ) -> None:
         self.configuration = configuration
         self.process = process
+        self._environment = dict(environment)
         self.base = f"http://{configuration.http}"
         self.uri = f"sip:demo@{configuration.sip}"
 
@@ -95,6 +101,20 @@ class RunningProduct:
     def ask(self, name: str, *, node: str = "node1", **args: Any) -> Mapping[str, Any]:
         """A request to a media node."""
         return request_sync(self.configuration.run, node, name, args)
+
+    def administer(self, script: str) -> str:
+        """Runs Python with Django against the product's own database, as an administrator's change; what it printed."""
+        result = subprocess.run(
+            [sys.executable, "manage.py", "shell", "--verbosity", "0", "-c", script],
+            cwd=REPOSITORY,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr[-2000:]
+        return result.stdout
 
     def rows(self, node: str = "node1") -> list[dict[str, Any]]:
         return list(self.ask("calls.rows", node=node)["rows"])
@@ -151,7 +171,7 @@ def running_product(folder: Path, **settings: str) -> Iterator[RunningProduct]:
     )
     try:
         _wait_until_ready(process, folder)
-        yield RunningProduct(load(ours), process)
+        yield RunningProduct(load(ours), process, environment)
     finally:
         process.send_signal(signal.SIGINT)
         try:

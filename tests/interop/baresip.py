@@ -38,7 +38,7 @@ module_app menu.so
 module_app debug_cmd.so
 ctrl_tcp_listen 127.0.0.1:{control}
 """
-LOCAL = "<sip:bob@127.0.0.1:{sip};transport=udp>;regint=0"
+LOCAL = "<sip:bob@127.0.0.1:{sip};transport=udp>;regint=0;audio_codecs=PCMU/8000/1;ptime=20"
 """Calls whom it likes, and is called at its own port."""
 
 
@@ -103,30 +103,20 @@ class Baresip:
 
 @contextmanager
 def baresip(
-    folder: Path,
-    source: Path,
-    *,
-    identity: str = LOCAL,
-    account: str = "audio_codecs=PCMU/8000/1",
-    codecs: tuple[str, ...] = (),
-    authority: Path | None = None,
+    folder: Path, source: Path, account: str = LOCAL, *, authority: Path | None = None
 ) -> Iterator[Baresip]:
-    """`source`: the WAV it plays. `identity`: whose phone it is; `account`: parameters of that.
-
-    `codecs`: modules beside g711; `authority`: the CA (PEM) of its TLS peers.
-    """
+    """`source`: the WAV it plays. `account`: one line of its accounts; `authority`: the CA (PEM) of its TLS peers."""
     sip, control, rtp = free_ports(3)
     listing = subprocess.run(
         ["dpkg", "-L", "baresip-core"], capture_output=True, text=True, check=True
     ).stdout
     modules = next(Path(line).parent for line in listing.splitlines() if line.endswith("g711.so"))
     values = {"sip": sip, "control": control, "rtp": rtp + 20_000, "rtp_end": rtp + 20_040}
-    extra = "".join(f"module {name}.so\n" for name in codecs)
-    config = CONFIG.format(source=source, modules=modules, folder=folder, codecs=extra, **values)
+    config = CONFIG.format(source=source, modules=modules, folder=folder, **values)
     if authority is not None:
         config += f"sip_cafile {authority}\n"
     (folder / "config").write_text(config)
-    (folder / "accounts").write_text(f"{identity.format(sip=sip)};ptime=20;{account}\n")
+    (folder / "accounts").write_text(f"{account.format(sip=sip)}\n")
     (folder / "contacts").write_text("")
     with (folder / "baresip.log").open("w") as log:
         process = subprocess.Popen(

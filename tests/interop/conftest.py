@@ -7,17 +7,35 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.running_product import RunningProduct, running_product
+from tests.fakes.certificates import Authority
+from tests.running_product import RunningProduct, free_ports, running_product
 
 PROGRAMS = ("sipp", "baresip", "flite", "sox", "kamailio", "sipsak")
 
 
 @pytest.fixture(scope="session")
-def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProduct]:
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Who signed the product's certificate."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def product(
+    tmp_path_factory: pytest.TempPathFactory, authority: Authority
+) -> Iterator[RunningProduct]:
+    """Open to this machine, with TLS and a registrar."""
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if missing:
         pytest.fail(f"missing programs: {', '.join(missing)}; `make setup-test` installs them")
+    certificate, key = authority.issue("127.0.0.1")
+    [tls] = free_ports(1)
     with running_product(
-        tmp_path_factory.mktemp("product"), VOICEAPP_WEBRTC_ADDRESSES="127.0.0.1"
+        tmp_path_factory.mktemp("product"),
+        VOICEAPP_WEBRTC_ADDRESSES="127.0.0.1",
+        VOICEAPP_SIP_ALLOW="127.0.0.0/8",
+        VOICEAPP_SIP_TLS=f"127.0.0.1:{tls}",
+        VOICEAPP_SIP_TLS_CERTIFICATE=certificate,
+        VOICEAPP_SIP_TLS_KEY=key,
+        VOICEAPP_REGISTRAR="1",
     ) as running:
         yield running

@@ -79,6 +79,30 @@ def pause(seconds: float) -> str:
     return f'<pause milliseconds="{int(seconds * 1000)}"/>\n'
 
 
+def play(pcap: str) -> str:
+    """Sends the packets of one of sipp's own captures, such as `dtmf_2833_5`; the SDP's port must be `[media_port]`."""
+    file = f"/usr/share/sip-tester/{pcap}.pcap"
+    return f'<nop><action><exec play_pcap_audio="{file}"/></action></nop>\n'
+
+
+ANSWER_200 = """<send><![CDATA[
+SIP/2.0 200 OK
+[last_Via:]
+[last_From:]
+[last_To:]
+[last_Call-ID:]
+[last_CSeq:]
+Content-Length: 0
+
+]]></send>
+"""
+
+
+def hung_up_on() -> str:
+    """Their BYE, answered."""
+    return f'<recv request="BYE"/>\n{ANSWER_200}'
+
+
 def hang_up(user: str, cseq: int, more: str = "") -> str:
     return send("BYE", cseq, user, more=more) + expect(200)
 
@@ -113,20 +137,21 @@ class RunningSipp:
 
 
 def start_sipp(
-    product: RunningProduct,
+    product: RunningProduct | None,
     folder: Path,
     steps: str,
     *,
     to: str = "",
     options: Sequence[str] = ("-m", "1"),
 ) -> RunningSipp:
-    """Runs the steps as one call. `to`: host:port of another program in between."""
+    """Runs the steps as one call. `to`: host:port of another program, in between or instead of the product."""
+    target = to if product is None else to or str(product.configuration.sip)
     scenario = folder / "scenario.xml"
     scenario.write_text(f'<?xml version="1.0"?>\n<scenario name="caller">\n{steps}</scenario>\n')
     port, media = free_ports(2)
     process = subprocess.Popen(
         [
-            *("sipp", "-sf", str(scenario), to or str(product.configuration.sip)),
+            *("sipp", "-sf", str(scenario), target),
             *("-i", "127.0.0.1", "-p", str(port), "-mi", "127.0.0.1"),
             *("-mp", str(media)),
             *(*options, "-nostdin", "-timeout", "60", "-trace_err"),
@@ -140,7 +165,7 @@ def start_sipp(
 
 
 def call(
-    product: RunningProduct,
+    product: RunningProduct | None,
     folder: Path,
     steps: str,
     seconds: float = 70.0,

@@ -130,3 +130,30 @@ def test_a_cancel_that_comes_too_late_does_not_end_the_call(
     product.until(
         lambda: product.ask("node.health")["health"]["calls"] == 0, 10.0, "no call is left"
     )
+
+
+def test_captured_keys_and_speech_arrive(
+    product: RunningProduct, tmp_path: Path, user: str
+) -> None:
+    """Packets of captures that come with sipp: RFC 4733 events, and A-law speech in packets of 30 ms."""
+    invite = sipp.invite(user, "[media_port]").replace("RTP/AVP 0 101", "RTP/AVP 8 101")
+    invite = invite.replace("a=rtpmap:0 PCMU", "a=rtpmap:8 PCMA")
+    steps = (
+        invite
+        + sipp.answered(user)
+        + sipp.play("g711a")
+        + sipp.pause(2.5)
+        + sipp.play("dtmf_2833_1")
+        + sipp.pause(0.5)
+        + sipp.play("dtmf_2833_pound")
+        + sipp.pause(1.0)
+        + sipp.hang_up(user, 2)
+    )
+    result = sipp.call(product, tmp_path, steps)
+    assert result.code == 0, result.log
+
+    events = product.events(product.newest_call(caller=user))
+    assert [e["event"]["digit"] for e in events if e["kind"] == "DigitReceived"] == ["1", "#"]
+    connected = next(e["event"] for e in events if e["kind"] == "LegConnected")
+    assert connected["codec"] == "PCMA"
+    assert "AudioGarbled" not in [e["kind"] for e in events]
