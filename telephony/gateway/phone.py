@@ -38,6 +38,7 @@ from telephony.gateway.sessions import SessionEvent, Sessions
 from telephony.gateway.switchboard import Arrival, Switchboard
 from telephony.gateway.tally import Tally
 from telephony.gateway.transfer import Transfers
+from telephony.gateway.trunk_address import credentials_of
 from telephony.gateway.trunk_room import TrunkRooms
 from telephony.gateway.trunk_watch import TrunkWatch
 from telephony.legs.incoming_leg import IncomingLeg
@@ -207,6 +208,9 @@ class PhoneGateway:
 
     def _take(self, invited: _Invited, decision: Agent | Person | Queue | Forward) -> bool:
         session, parts = invited.session, self._parts
+        credentials = credentials_of(invited.origin.trunk) if invited.origin.trunk else None
+        if credentials is not None:
+            session.use_credentials(credentials)
         try:
             policy = policy_of(invited.origin.trunk, parts.address, secure=session.flow.secure)
             place, agreed = reserve(parts.board.plane, policy, invited.sdp, session.flow.remote[0])

@@ -24,10 +24,12 @@ from telephony.sip.events import (
     SipEvent,
     Terminated,
 )
+from telephony.sip.flow import Transport
 from telephony.sip.ids import TokenIds
 from telephony.sip.message import HeaderPair, Request
 from telephony.sip.options import Availability
 from telephony.sip.session import Cause, IncomingSession, InviteOptions, OutgoingSession, Session
+from telephony.sip.tls import TlsSettings
 from telephony.sip.transport import SipTransport, TransportSettings
 
 RTP_PORT = 9  # discard: nobody listens, nobody speaks
@@ -50,15 +52,14 @@ class Carrier:
     registrations: list[RegistrationChanged] = field(default_factory=list)
     offers: list[tuple[IncomingSession, bytes | None]] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
-    deaf: bool = False
-
-    @property
-    def port(self) -> int:
-        return self.wire.address[1]
+    transport: Transport = "udp"
+    capabilities: Capabilities = field(default_factory=lambda: Capabilities("127.0.0.1", RTP_PORT))
 
     @property
     def host(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        address = self.wire.listening(self.transport)
+        assert address is not None
+        return f"127.0.0.1:{address[1]}"
 
     # ------------------------------------------------------------------------------- what it hears
 
@@ -100,7 +101,7 @@ class Carrier:
 
     def answer(self, session: IncomingSession, sdp: bytes | None) -> None:
         assert sdp is not None
-        agreed = offer_answer.answer(sdp, self._capabilities)
+        agreed = offer_answer.answer(sdp, self.capabilities)
         assert isinstance(agreed, Agreed)
         session.answer(agreed.sdp, self.wire.now())
         self.wire.flush()
@@ -110,7 +111,7 @@ class Carrier:
 
     def early(self, session: IncomingSession, sdp: bytes | None) -> None:
         assert sdp is not None
-        agreed = offer_answer.answer(sdp, self._capabilities)
+        agreed = offer_answer.answer(sdp, self.capabilities)
         assert isinstance(agreed, Agreed)
         session.ring(self.wire.now(), status=183, sdp=agreed.sdp)
         self.wire.flush()
@@ -140,8 +141,8 @@ class Carrier:
         session = self.engine.invite(
             f"sip:{target}@127.0.0.1:{port}",
             from_=from_,
-            flow=self.wire.flow("udp", "127.0.0.1", port),
-            sdp=offer_answer.offer(self._capabilities).sdp if sdp is None else sdp,
+            flow=self.wire.flow(self.transport, "127.0.0.1", port),
+            sdp=offer_answer.offer(self.capabilities).sdp if sdp is None else sdp,
             now=self.wire.now(),
             headers=headers,
             options=InviteOptions(credentials=credentials),
@@ -164,10 +165,6 @@ class Carrier:
         for session in self.sessions:
             session.bye(self.wire.now())
         self.wire.flush()
-
-    @property
-    def _capabilities(self) -> Capabilities:
-        return Capabilities("127.0.0.1", RTP_PORT)
 
 
 def answers(carrier: Carrier, session: IncomingSession, sdp: bytes | None) -> None:
@@ -192,13 +189,16 @@ def is_silent(carrier: Carrier, session: IncomingSession, sdp: bytes | None) -> 
 @asynccontextmanager
 async def running_carrier(
     on_invite: Callable[[Carrier, IncomingSession, bytes | None], None] = answers,
+    tls: TlsSettings | None = None,
 ) -> AsyncIterator[Carrier]:
     engine = SipEngine(EngineSettings(), TokenIds(os.urandom))
-    carrier = Carrier(engine)
+    carrier = Carrier(engine, transport="udp" if tls is None else "tls")
     carrier.on_invite = on_invite
     engine.availability = lambda request: Availability()
     engine.authority = _Everyone()
-    carrier.wire = SipTransport(engine, carrier.event, TransportSettings(bind=("127.0.0.1", 0)))
+    carrier.wire = SipTransport(
+        engine, carrier.event, TransportSettings(bind=("127.0.0.1", 0), tls=tls)
+    )
     await carrier.wire.start()
     try:
         yield carrier
