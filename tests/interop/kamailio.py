@@ -109,10 +109,10 @@ class Kamailio:
 
 
 @contextmanager
-def kamailio(folder: Path, nodes: Sequence[str]) -> Iterator[Kamailio]:
+def kamailio(folder: Path, nodes: Sequence[str], config: str = CONFIG) -> Iterator[Kamailio]:
     """`nodes`: host:port of each. Its log is `folder/kamailio.log`."""
     port = _low_port()
-    (folder / "kamailio.cfg").write_text(CONFIG.format(port=port, folder=folder))
+    (folder / "kamailio.cfg").write_text(config.format(port=port, folder=folder))
     lines = [f"1 sip:{node} 0 0\n" for node in nodes]
     (folder / "dispatcher.list").write_text("".join(lines))
     command = ["kamailio", "-DD", "-E", "-f", str(folder / "kamailio.cfg"), "-Y", str(folder)]
