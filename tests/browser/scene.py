@@ -215,7 +215,13 @@ async def main(data: Path) -> None:
             raise CallError
         return {"hz": peers.heard[args["call"]]}
 
+    async def target(args: Any) -> dict[str, Any]:
+        """The phone that a transfer dialled rings or answers."""
+        {"rings": node.target_rings, "answers": node.target_answers}[args["what"]](args["call"])
+        return {}
+
     bus.serve("scene.play", play)
+    bus.serve("scene.target", target)
     bus.serve("scene.heard", heard)
     await bus.start()
     print("ready", flush=True)  # noqa: T201 - the fixture waits for it

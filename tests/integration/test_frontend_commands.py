@@ -154,7 +154,7 @@ async def test_a_call_is_put_through_and_the_page_sees_how_it_goes(
     assert (asked["to"], asked["mode"], asked["who"]) == ("200", "blind", "ravi")
     assert (await page.command("transfer_cancel", id="k2"))["ok"]
     deeds = await database_sync_to_async(audit_of)("c1")
-    assert [deed.what for deed in deeds] == ["transfer", "transfer_cancel"]
+    assert [deed.what for deed in deeds] == ["transfer_cancel", "transfer"]
     wrong = await page.command("transfer", id="k3", to="200")
     assert (wrong["ok"], wrong["code"]) == (False, "arguments")
     await page.socket.disconnect()

@@ -91,12 +91,12 @@ function paintPeople() {
   if (fold.start?.agent && !legs.has("agent")) legs.set("agent", { role: "agent" });
   const people = isOver ? [] : [...legs].filter(([, leg]) => leg.role !== "caller" || leg.codec).map(([id, leg]) => {
     const name = leg.who || { caller: "Caller", agent: "Agent", target: row.transfer?.name || "Person called" }[leg.role] || id;
-    const does = fold.floor === id ? (leg.role === "agent" ? "has the floor" : "speaks to the caller") : leg.listening ? "listens" : leg.role === "agent" ? "silent, goes on listening" : leg.codec || "is being called";
+    const does = doing(id, leg);
     const symbol = { caller: "phone", agent: "waves", supervisor: "person", target: "person" }[leg.role];
     return el("li", { "data-state": fold.floor === id && leg.role !== "agent" ? "human" : null }, icon(symbol), el("b", { class: "clip", text: name }), el("span", { class: "quiet clip", text: does }));
   });
   replaceIfNew(byId("people"), people.length ? people : [el("li", { class: "faint", text: "Nobody is on the call any more" })],
-    JSON.stringify([[...fold.legs], fold.floor, isOver, row.transfer?.name]));
+    JSON.stringify([[...fold.legs], fold.floor, isOver, row.transfer]));
   const quality = fold.quality;
   const media = byId("media");
   media.parentElement.hidden = !quality;
@@ -104,6 +104,17 @@ function paintPeople() {
     const facts = [["MOS", quality.mos.toFixed(2)], ["Jitter", `${Math.round(quality.jitter_ms)} ms`], ["Loss", `${quality.loss_pct.toFixed(1)} %`]];
     replaceIfNew(media, facts.flatMap(([name, value]) => [el("dt", { text: name }), el("dd", { class: "num", text: value })]), JSON.stringify(quality));
   }
+}
+
+// What somebody on the call does at the moment, in words.
+function doing(id, leg) {
+  const consults = row.transfer?.stage === "consulting";
+  if (consults && leg.role === "caller") return "waits";
+  if (consults && fold.floor === id) return "speaks with the person called";
+  if (fold.floor === id) return leg.role === "agent" ? "has the floor" : "speaks to the caller";
+  if (leg.listening) return "listens";
+  if (leg.role === "agent") return "silent, goes on listening";
+  return leg.codec || "is being called";
 }
 
 function paintAudit() {

@@ -42,13 +42,13 @@ const MODES = [
 
 // Resolves to {to, mode, brief?}, or null if cancelled. `targets`: [{to, label}] that are suggested.
 export async function askTransfer({ targets }) {
-  const to = el("input", { type: "text", name: "to", maxlength: 200, autocomplete: "off", required: true, list: "transfer-targets", "aria-describedby": "transfer-to-hint" });
+  const to = el("input", { type: "text", id: "transfer-to", name: "to", maxlength: 200, autocomplete: "off", required: true, list: "transfer-targets", "aria-describedby": "transfer-to-hint" });
   const list = el("datalist", { id: "transfer-targets" }, targets.map((target) => el("option", { value: target.to, label: target.label })));
   const modes = MODES.map(([value, label, hint], i) => el("label", { class: "choice" },
     el("input", { type: "radio", name: "mode", value, checked: i === 0 }), el("span", {}, el("b", { text: label }), el("span", { class: "hint", text: hint }))));
   const brief = el("input", { type: "text", maxlength: 500, autocomplete: "off" });
   const form = el("form", { method: "dialog" }, el("h2", { text: "Transfer the call" }),
-    el("label", { class: "field" }, el("span", { text: "To" }), to, el("span", { class: "hint", id: "transfer-to-hint", text: "A colleague’s phone or a number with country code, such as +44 20 7946 0000." })), list,
+    el("div", { class: "field" }, el("label", { for: "transfer-to", text: "To" }), to, el("span", { class: "hint", id: "transfer-to-hint", text: "A colleague’s phone or a number with country code, such as +44 20 7946 0000." })), list,
     el("fieldset", { class: "choices" }, el("legend", { text: "How" }), modes),
     el("label", { class: "field" }, el("span", { text: "Note for the record (optional)" }), brief),
     el("div", { class: "buttons" },
