@@ -40,7 +40,7 @@ class CallerFacts:
     """`called`: candidates in the order in which the dial plan is asked. `caller` is empty if withheld.
 
     `headers`: first values by lower-case name, for the conditions of rules. `passed`: header fields that belong on the
-    INVITE when the call goes on elsewhere (Session-ID, User-to-User, Identity, Diversion). `oddities`: for counters.
+    INVITE when the call goes on elsewhere (Session-ID, Identity, Diversion, Privacy). `oddities`: for counters.
     """
 
     called: tuple[str, ...]
@@ -276,7 +276,7 @@ def _headers(request: Request, *, trusted: bool) -> dict[str, str]:
 
 def _passed(request: Request, *, trusted: bool, hidden: bool) -> tuple[HeaderPair, ...]:
     """Fields that go on with the call as they came: values were read off one line, so no CR, LF or NUL is in them."""
-    names = ["Session-ID", "User-to-User", *(["Identity"] if trusted else [])]
+    names = ["Session-ID", *(["Identity"] if trusted else [])]
     found = [(name, value) for name in names for value in request.headers.all(name)[:1]]
     found += [("Diversion", str(hop)) for hop in request.name_addrs("Diversion")[:MAX_HOPS]]
     kept = [(name, value) for name, value in found if len(value) <= MAX_IDENTITY]

@@ -55,6 +55,7 @@ class DialOrder:
     `destination`: E.164, an extension's name, or a SIP URI as far as the rules allow one. `trunk`, `caller_id`: wishes,
     judged by the rules; None lets the rules choose. `agent`: whose limits count. `headers`: extra headers of the INVITE
     (User-to-User, X-*, Diversion, Referred-By). `replaces`: the dialog that the new one takes over (RFC 3891).
+    `shown`: whom a phone of ours shows as the caller; trunks show a number of their pool.
     """
 
     call: DialledCall
@@ -67,6 +68,7 @@ class DialOrder:
     caller_id: str | None = None
     headers: tuple[HeaderPair, ...] = ()
     replaces: Replaces | None = None
+    shown: str = ""
     ring_s: float = RING_S
 
 

@@ -23,6 +23,7 @@ from telephony.gateway.trunk_address import (
     credentials_of,
     identity_headers,
     public_uri,
+    shown_uri,
     target_uri,
 )
 from telephony.gateway.trunk_room import TrunkRooms
@@ -246,11 +247,10 @@ class _Order:
     def _to_phone(self, extension: str) -> Iterator[Attempt]:
         """The registration heard of last; another one only if nothing answers there."""
         for way in self._parts.phones.ways(extension, self._parts.wire.now()):
-            caller = self._order.caller_id or self._parts.identity.user
             yield Attempt(
                 trunk=None,
                 target=way.contact,
-                from_=f"sip:{caller}@{self._parts.identity.host_port}",
+                from_=shown_uri(self._order.shown, self._parts.identity),
                 to=f"<sip:{extension}@{self._parts.identity.host_port}>",
                 headers=self._order.headers,
                 flow=way.flow,

@@ -238,8 +238,34 @@ class PhoneGateway:
             extra={"call_id": live.session.id, "transport": "sip", "trunk": invited.trunk},
         )
         if not isinstance(decision, Agent):
-            parts.transfers.ring(live, _ringing(decision, self._board.plan))
+            parts.transfers.ring(live, self._ringing(invited, decision))
         return True
+
+    def _ringing(self, invited: _Invited, decision: Person | Queue | Forward) -> Ringing:
+        """Whom the plan's decision rings, and for how long."""
+        plan, ring_s = self._board.plan, float(decision.ring_s)
+        match decision:
+            case Person(extension=extension):
+                orders: tuple[RingOrder, ...] = (_phone(extension, plan),)
+                return Ringing(name=extension, orders=orders, ring_s=ring_s)
+            case Queue(name=name, persons=persons):
+                return Ringing(
+                    name=name,
+                    orders=tuple(_phone(person, plan) for person in persons),
+                    ring_s=ring_s,
+                    wait_s=ring_s * len(persons),
+                    answer_first=True,
+                )
+            case Forward(trunk=trunk, destination=destination):
+                diverted = f"<sip:{decision.number}@{self._parts.address}>;reason=unconditional"
+                return Ringing(
+                    name=decision.number,
+                    orders=(RingOrder(destination, trunk or None),),
+                    ring_s=ring_s,
+                    passed=(("Diversion", diverted), *invited.facts.passed),
+                )
+            case _:
+                assert_never(decision)
 
     def _of_call(self, leg: IncomingLeg, trunk: str, event: SessionEvent) -> None:
         """What happens on the session of a call that came in."""
@@ -288,28 +314,6 @@ def _arrival(
         variables=invited.facts.variables,
         persons_first=not isinstance(decision, Agent),
     )
-
-
-def _ringing(decision: Person | Queue | Forward, plan: DialPlan) -> Ringing:
-    """Whom the plan's decision rings, and for how long."""
-    match decision:
-        case Person(extension=extension):
-            orders: tuple[RingOrder, ...] = (_phone(extension, plan),)
-            return Ringing(name=extension, orders=orders, ring_s=float(decision.ring_s))
-        case Queue(name=name, persons=persons):
-            orders = tuple(_phone(person, plan) for person in persons)
-            return Ringing(
-                name=name,
-                orders=orders,
-                ring_s=float(decision.ring_s),
-                wait_s=float(decision.ring_s * len(persons)),
-                answer_first=True,
-            )
-        case Forward(trunk=trunk, destination=destination):
-            orders = (RingOrder(destination, trunk or None),)
-            return Ringing(name=decision.number, orders=orders, ring_s=float(decision.ring_s))
-        case _:
-            assert_never(decision)
 
 
 def _phone(extension: str, plan: DialPlan) -> RingOrder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from urllib.parse import quote
 
 from telephony.destinations import as_dialled
 from telephony.gateway.user_to_user import write_user_to_user
@@ -65,6 +66,13 @@ def caller_uri(caller_id: str, host: str, identity: Identity, trunk: Trunk) -> s
     if at:
         return f"sip:{user}@{domain}"
     return f"sip:{user}@{bare_host(host) if trunk.register else identity.host_port}"
+
+
+def shown_uri(caller: str, identity: Identity) -> str:
+    """Whom a phone of ours shows: the caller's number or name, or nobody."""
+    if not caller:
+        return ANONYMOUS
+    return f"sip:{quote(caller, safe='+*-_.!~')}@{identity.host_port}"
 
 
 def identity_headers(

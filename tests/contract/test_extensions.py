@@ -65,6 +65,7 @@ async def test_a_person_is_rung_and_answers_the_caller(tmp_path: Path) -> None:
         assert not caller.answered, "nobody has answered yet"
         [invite] = phone.invites
         assert invite.to.uri.user == "200"
+        assert invite.from_.uri.user == "+4930111", "the phone shows who calls"
         phone.answer_last()
         await caller.until(lambda: caller.answered)
         [row] = (await node.ask("calls.rows"))["rows"]
@@ -138,4 +139,24 @@ async def test_a_phone_calls_out_as_far_as_the_rules_let_it(tmp_path: Path) -> N
         assert phone.ended[0].kind is EndKind.REJECTED
         assert len(carrier.invites) == 1
         phone.hang_up()
+        await carrier.until(lambda: carrier.ended)
+
+
+async def test_a_call_that_is_forwarded_says_by_whom_and_whom_it_was_for(tmp_path: Path) -> None:
+    forward = {"forward": {"trunk": "carrier", "number": "+491701234567"}}
+    async with (
+        running_node(tmp_path) as node,
+        running_carrier() as carrier,
+        running_carrier() as caller,
+    ):
+        origin = trunk(caller, "origin", allowed_prefixes=[])
+        await load(node, trunk(carrier), origin, routes=[{"number": NUMBER, **forward}])
+        caller.call(NUMBER, node.sip.port, headers=(("Session-ID", "ab30"), ("X-Order", "7")))
+        await caller.until(lambda: caller.answered)
+        [invite] = carrier.invites
+        assert invite.uri.user == "+491701234567"
+        assert NUMBER in (invite.headers.first("Diversion") or "")
+        assert invite.headers.first("Session-ID") == "ab30"
+        assert invite.headers.first("X-Order") == "7"
+        caller.hang_up()
         await carrier.until(lambda: carrier.ended)

@@ -23,7 +23,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("ca"))
 
 
-def served(authority: Authority) -> dict[str, str]:
+def served(authority: Authority) -> dict[str, Any]:
     certificate, key = authority.issue("127.0.0.1")
     return {
         "VOICEAPP_SIP_TLS": f"127.0.0.1:{free_port()}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from typing import Any
 
 from tests.contract.trunk_plan import NUMBER, health, load, trunk
 from tests.fakes.carrier import running_carrier
@@ -22,7 +23,7 @@ def two_free_ports() -> int:
         return port
 
 
-def settings() -> dict[str, str]:
+def settings() -> dict[str, Any]:
     rtp = 20000 + 2 * (free_port() % 10000)
     return {
         "VOICEAPP_SIP": f"127.0.0.1:{two_free_ports()}",
