@@ -53,10 +53,11 @@ def address_number(host: str) -> int:
 
 
 def latch_rule(parameters: RtpParameters, signalled: Source) -> LatchRule:
-    """The guard of one leg, from its SDP and its trunk."""
+    """The guard of one leg, from its SDP and its trunk. A key may be pressed before there is any audio."""
     networks = tuple(
         (int(net.network_address), int(net.netmask)) for net in parameters.media_networks
     )
     accepted = {parameters.payload_type, *(number for number, _ in parameters.accepted)}
+    accepted |= {number for number in (parameters.dtmf_payload_type,) if number is not None}
     ptime = max(parameters.ptime_ms, 20) / 1000
     return LatchRule(signalled, networks, frozenset(accepted), ptime)

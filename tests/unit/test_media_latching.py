@@ -6,7 +6,7 @@ import pytest
 
 from telephony.media.commands import ChangeRtp, Remove, StartRtp
 from telephony.media.errors import NoMediaCapacityError
-from telephony.media.notices import Latched
+from telephony.media.notices import Digit, Latched
 from telephony.media.parameters import RtpParameters
 from tests.unit.media_line import PHONE, STRANGER, Line, Phone, noise, silence, through_ulaw, voiced
 
@@ -21,6 +21,20 @@ def test_third_packet_in_order_latches_the_signalled_address():
     assert line.of(Latched) == []
     line.talk(phone, silence(1))
     assert [(n.slot, n.source) for n in line.of(Latched)] == [(slot, PHONE)]
+
+
+def test_a_key_before_any_audio_latches_and_is_told_and_the_audio_after_it_is_heard():
+    line = Line()
+    slot, phone = line.call()
+    for flags, duration in ((10, 160), (10, 320), (10, 480), (0x8A, 640), (0x8A, 640), (0x8A, 640)):
+        event = bytes([1, flags, *duration.to_bytes(2, "big")])
+        phone.send_packet(phone.packet(event, payload_type=101, samples=0))
+        line.frame()
+    assert [(n.slot, n.source) for n in line.of(Latched)] == [(slot, PHONE)]
+    assert [n.digit for n in line.of(Digit)] == ["1"]
+    phone.timestamp += 960
+    line.talk(phone, noise(10))
+    assert line.tap.of(slot).tolist() == through_ulaw(noise(10)).tolist()
 
 
 def test_nothing_is_heard_before_the_latch():
