@@ -65,6 +65,7 @@ class Dialog:
             routes=tuple(reversed(response.record_routes)),
             flow=flow,
             local_cseq=request.cseq.number,
+            behind_nat=_is_sent_elsewhere(request, flow),
         )
 
     def confirm(self, response: Response) -> None:
@@ -127,6 +128,13 @@ class Dialog:
         if self.flow.reliable or (self.behind_nat and not self.routes):
             return self.flow  # RFC 5923: the connection they opened; NAT: only the mapping works
         return flow_towards(hop, self.flow)
+
+
+def _is_sent_elsewhere(invite: Request, flow: Flow) -> bool:
+    """If an INVITE of ours went where its URI does not say: by the NAT mapping of a registered phone."""
+    address = ip_literal(invite.uri.host)
+    said = (address, invite.uri.port or DEFAULT_PORT)
+    return address is not None and said != flow.remote and not invite.headers.all("route")
 
 
 def flow_towards(hop: Uri, base: Flow) -> Flow:

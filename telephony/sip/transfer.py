@@ -13,7 +13,7 @@ from telephony.sip.refer_in import ReferSubscription, read_refer
 from telephony.sip.refer_out import OutgoingRefer, refer_headers
 from telephony.sip.refer_owner import ReferOwner
 from telephony.sip.server_transaction import ServerTransaction
-from telephony.sip.session import Phase, Replaces
+from telephony.sip.session import Replaces
 from telephony.sip.uas_checks import ALLOW_EVENTS, Refusal
 
 # How long a BYE of ours waits for the reply to a NOTIFY of ours.
@@ -35,7 +35,7 @@ class ReferUsages:
     @property
     def active(self) -> bool:
         """If the dialog must stay after its BYE: a subscription lives."""
-        self._asked = [refer for refer in self._asked if not refer.gone]
+        self._forget_gone()
         return bool(self._asked) or (self._owed is not None and not self._owed.over)
 
     # ------------------------------------------------------------------ verbs of the session
@@ -46,11 +46,10 @@ class ReferUsages:
         """Ask the other side to call `refer_to`; the outcome comes in one `ReferEnded`.
 
         Raises:
-            SipStateError: the session is not up, or another transfer of it has no outcome yet.
+            SipStateError: another transfer of this session has no outcome yet.
             SipSyntaxError: an argument cannot be read.
         """
-        if self._owner.phase is not Phase.CONFIRMED:
-            raise SipStateError("REFER while the session is not up")
+        self._forget_gone()
         if not all(refer.ended for refer in self._asked) or len(self._asked) >= _MOST_USAGES:
             raise SipStateError("another REFER is under way")
         extra = refer_headers(self._core, self._owner, refer_to, referred_by, replaces)
@@ -100,6 +99,9 @@ class ReferUsages:
 
     # ------------------------------------------------------------------ inside
 
+    def _forget_gone(self) -> None:
+        self._asked = [refer for refer in self._asked if not refer.gone]
+
     @property
     def _quiet(self) -> bool:
         return self._owed is None or self._owed.over or self._owed.quiet
@@ -110,9 +112,7 @@ class ReferUsages:
         self._owner.usages_changed(now)
 
     def _receive_refer(self, transaction: ServerTransaction, now: float) -> None:
-        if self._owner.phase is Phase.ENDED:
-            self._core.respond(transaction, 481, now)
-        elif self._owed is not None and self._owed.is_open:
+        if self._owed is not None and self._owed.is_open:
             self._core.respond(transaction, 491, now)
         else:
             refer = read_refer(self._core, transaction.request)
@@ -142,12 +142,12 @@ class ReferUsages:
             refer.notified(transaction, now)
 
     def _reported_by(self, event: str) -> OutgoingRefer | None:
-        living = [refer for refer in self._asked if not refer.gone]
+        self._forget_gone()
         _, semicolon, params = event.partition(";")
         id = find_param(parse_params(semicolon + params), "id")
         if id is None:
-            return living[-1] if living else None
-        return next((refer for refer in reversed(living) if refer.is_about(id)), None)
+            return self._asked[-1] if self._asked else None
+        return next((refer for refer in reversed(self._asked) if refer.is_about(id)), None)
 
     def _take(self) -> ReferSubscription:
         if self._owed is None:

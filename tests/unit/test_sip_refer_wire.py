@@ -3,6 +3,7 @@
 import pytest
 
 from telephony.sip.events import ReferEnded, ReferProgress, ReferReceived
+from telephony.sip.message import Response
 from telephony.sip.session import Phase, ReferOutcome
 from telephony.sip.sipfrag import write_sipfrag
 from tests.unit.sip_peer import Peer, request
@@ -291,6 +292,33 @@ def test_who_refuses_a_notify_gets_no_more_of_them():
     assert peer.out() == []
     assert peer.engine.counters["notify_refused"] == 1
     assert session.phase is Phase.CONFIRMED
+
+
+def test_a_refused_transfer_may_be_tried_as_often_as_one_likes():
+    peer = Peer()
+    session, _ = peer.answered()
+
+    for _ in range(6):
+        session.refer(CAROL, peer.now)
+        [(_, refer)] = peer.out()
+        peer.send(reply(refer, 503))
+        assert ended(peer) == (ReferOutcome.REFUSED, 503)
+
+
+def test_a_lost_dialog_ends_its_transfers_both_ways():
+    peer, session, tag = accepted()
+    peer.send(refer_to("<sip:a@b.test>", tag=tag))
+    session.info("application/dtmf", b"1", peer.now)
+    [(_, info)] = peer.out()[-1:]
+
+    sent = peer.send(reply(info, 481))
+    outcomes = [event for event in peer.engine.events() if isinstance(event, ReferEnded)]
+    peer.engine.timer(peer.now + 400)
+
+    assert [(event.outcome, event.status) for event in outcomes] == [(ReferOutcome.FAILED, 481)]
+    assert [m.status for _, m in sent if isinstance(m, Response)] == [481]  # to their REFER
+    assert session.phase is Phase.ENDED
+    assert peer.engine.session_count == 0
 
 
 def test_a_refer_outside_of_a_call_is_forbidden():

@@ -114,6 +114,27 @@ def test_a_call_goes_back_by_the_flow_the_phone_came_by():
     assert invite.headers.all("route") == ["<sip:edge.test;lr>"]
 
 
+def test_all_of_a_call_to_a_phone_behind_nat_goes_by_its_mapping():
+    natted = Flow("udp", ("192.0.2.1", 5060), ("198.51.100.99", 33333))
+    phone = Phone(natted)
+    phone.register(ONE)
+    [binding] = phone.bindings
+    peer = phone.peer
+    session = peer.engine.invite(
+        binding.contact, from_="sip:us@gw.test", flow=binding.flow, sdp=OFFER, now=peer.now
+    )
+    [(_, invite)] = peer.out()
+    kept = [p for p in invite.headers.items if p[0] in ("Via", "From", "Call-ID", "CSeq")]
+    lines = "".join(f"{name}: {value}\r\n" for name, value in kept)
+    ok = f"SIP/2.0 200 OK\r\n{lines}To: {ONE};tag=t\r\nContact: {ONE}\r\nContent-Length: 0\r\n\r\n"
+
+    acked = peer.send(ok.encode(), natted)
+    session.bye(peer.now)
+    ended = peer.out()
+
+    assert [(flow, m.method) for flow, m in acked + ended] == [(natted, "ACK"), (natted, "BYE")]
+
+
 def test_path_comes_back_in_the_reply():
     reply = Phone().register(ONE, extra="Path: <sip:a.test;lr>, <sip:b.test;lr>\r\n")
 
