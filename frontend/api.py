@@ -49,7 +49,6 @@ def for_tokens(scope: Scope) -> Callable[[Answer], Answer]:
     """The answer for programs whose token has this scope; every refusal is JSON."""
 
     def decorate(answer: Answer) -> Answer:
-        @csrf_exempt
         @wraps(answer)
         async def guarded(request: HttpRequest, **arguments: Any) -> HttpResponse:
             try:
@@ -94,6 +93,7 @@ def _check_rate(limit: RateLimit, key: str, per_minute: int, now: float) -> None
         raise ApiError(429, "rate", "Too many requests.", retry_after_s=wait)
 
 
+@csrf_exempt
 async def calls(request: HttpRequest) -> HttpResponse:
     """POST places a call."""
     if request.method != "POST":
@@ -160,6 +160,7 @@ async def _tell(request: HttpRequest, caller: Caller, call: str) -> HttpResponse
     return JsonResponse(present_outcome(call, await read_events(found, call, 0)))
 
 
+@csrf_exempt
 async def one_call(request: HttpRequest, call: str) -> HttpResponse:
     """GET tells what became of a call that the token placed."""
     if request.method not in {"GET", "HEAD"}:

@@ -80,11 +80,11 @@ async def post(secret: str, body: Any = None, **headers: str) -> Any:
         "Authorization": f"Bearer {secret}",
         **{k.replace("_", "-"): v for k, v in headers.items()},
     }
-    return await AsyncClient().post("/api/calls", content, content_type=kind, headers=given)  # fmt: skip
+    return await AsyncClient(enforce_csrf_checks=True).post("/api/calls", content, content_type=kind, headers=given)  # fmt: skip
 
 
 async def get(secret: str, call: str) -> Any:
-    return await AsyncClient().get(
+    return await AsyncClient(enforce_csrf_checks=True).get(
         f"/api/calls/{call}", headers={"Authorization": f"Bearer {secret}"}
     )
 
@@ -147,7 +147,7 @@ async def test_a_placed_call_is_in_the_audit_without_its_number(
     "given", ["", "Bearer ", "Bearer nonsense", "Basic abc", f"Bearer {'x' * 5000}"]
 )
 async def test_without_a_token_in_force_nothing_is_said(node: DialNode, given: str) -> None:
-    client = AsyncClient()
+    client = AsyncClient(enforce_csrf_checks=True)
     for request in (client.get("/api/calls/out-1", headers={"Authorization": given}),
                     client.post("/api/calls", "{}", content_type="application/json", headers={"Authorization": given})):  # fmt: skip
         response = await request
@@ -252,8 +252,8 @@ async def test_other_methods_and_kinds_of_content_are_refused(
     node: DialNode, make_token: MakeToken
 ) -> None:
     secret = await make_token()
-    assert (await AsyncClient().get("/api/calls")).status_code == 405
-    assert (await AsyncClient().delete("/api/calls/c")).status_code == 405
+    assert (await AsyncClient(enforce_csrf_checks=True).get("/api/calls")).status_code == 405
+    assert (await AsyncClient(enforce_csrf_checks=True).delete("/api/calls/c")).status_code == 405
     assert (await post(secret, kind="text/plain")).status_code == 415
     assert (await post(secret, Idempotency_Key="x" * 101)).status_code == 400
 
@@ -299,7 +299,7 @@ async def test_a_node_that_is_away_is_said_and_can_be_asked_again(
 
 
 async def test_no_cookie_opens_the_api(node: DialNode) -> None:
-    client = AsyncClient()
+    client = AsyncClient(enforce_csrf_checks=True)
     user = await database_sync_to_async(get_user_model().objects.create_superuser)("root")
     await client.aforce_login(user)
     assert (
