@@ -61,6 +61,7 @@ class OutgoingChange:
         self.in_flight = False  # False too while a 491 lets the other side go first
         self.owes_answer = False  # their offer came in the 2xx; `acknowledge` brings our answer
         self.worth_telling = not refresh  # or the answer to a refresh is another than the last
+        self._over = False  # the session has ended
         self._retries = 0
         self._attempt: Attempt | None = None
         self._ack: tuple[Flow, bytes] | None = None
@@ -88,7 +89,10 @@ class OutgoingChange:
 
     def abandon(self) -> None:
         """The session has ended: no retry. A 2xx still on its way is ACKed all the same."""
+        self._over = True
         self._core.deadlines.cancel((self, "wait"))
+        if self._attempt is not None:
+            self._attempt.stop_answering()
         if self.owes_answer:
             self._send_ack(b"")
 
@@ -107,7 +111,17 @@ class OutgoingChange:
             return
         if status < 300:
             self._accepted(response, now)
-            return
+        elif not self._over:
+            self._refused(response, now)
+
+    def failed(self, status: int, now: float) -> None:
+        self.in_flight = False
+        self.usage.withdrawn()
+        if not self._over:
+            self._user.dialog_lost(status, now)
+
+    def _refused(self, response: Response, now: float) -> None:
+        status = response.status
         self.in_flight = False
         self.usage.withdrawn()
         wait = self._wait_before_retry(response)
@@ -121,11 +135,6 @@ class OutgoingChange:
             self._user.dialog_lost(status, now)
         else:
             self._user.change_rejected(self, status, response.reason, now)
-
-    def failed(self, status: int, now: float) -> None:
-        self.in_flight = False
-        self.usage.withdrawn()
-        self._user.dialog_lost(status, now)
 
     def _wait_before_retry(self, response: Response) -> float | None:
         if self._retries >= _MOST_RETRIES:
@@ -153,6 +162,10 @@ class OutgoingChange:
                 self._core.send(*self._ack)
             return
         self.in_flight = False
+        if self._over:
+            if self._method == "INVITE":
+                self._send_ack(b"")
+            return
         self.usage.dialog.refresh_target(response)
         self.usage.learn(response)
         sdp = find_sdp(response)

@@ -101,15 +101,13 @@ class Sipp:
         assert self._process.returncode == 0, errors.decode()[-2000:]
 
 
-async def test_our_call_proves_itself_acknowledges_rings_refreshes_and_expires(
-    end: End, tmp_path: Path
-) -> None:
+def challenging_phone() -> str:
+    """Asks for a digest, rings reliably, answers early, is refreshed once, then never refreshes."""
     digest = 'WWW-Authenticate: Digest realm="sipp", nonce="n1", qop="auth", algorithm=MD5\n'
     wrong = '<nop><action><error message="bad digest"/></action></nop>'
     ok = "Via: [$2]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\nCSeq: 2 INVITE\n"
     timer = "Require: timer\nSession-Expires: 4;refresher={}\n"
-    sipp = Sipp(
-        tmp_path,
+    return (
         receive("INVITE")
         + reply("401 Unauthorized", digest, tag=";tag=x")
         + receive("ACK")
@@ -132,8 +130,14 @@ async def test_our_call_proves_itself_acknowledges_rings_refreshes_and_expires(
         + receive("UPDATE", require("Session-Expires", "4;refresher=uac", 4))
         + reply("200 OK", timer.format("uas"))
         + receive("BYE")
-        + reply("200 OK"),
+        + reply("200 OK")
     )
+
+
+async def test_our_call_proves_itself_acknowledges_rings_refreshes_and_expires(
+    end: End, tmp_path: Path
+) -> None:
+    sipp = Sipp(tmp_path, challenging_phone())
     await sipp.start()
     await asyncio.sleep(0.5)  # sipp says nothing when it listens
     flow = end.transport.flow("udp", "127.0.0.1", sipp.port)
@@ -159,26 +163,28 @@ async def test_our_call_proves_itself_acknowledges_rings_refreshes_and_expires(
     assert (ended.cause.kind, ended.cause.reason) == (EndKind.TIMEOUT, "session timer")
 
 
-async def test_a_call_to_us_is_changed_before_its_answer(end: End, tmp_path: Path) -> None:
-    names = "From: <sip:sipp@127.0.0.1>;tag=[call_number]\nTo: <sip:desk@127.0.0.1>{tag}\n"
+NAMES = "From: <sip:sipp@127.0.0.1>;tag=[call_number]\nTo: <sip:desk@127.0.0.1>{tag}\n"
 
-    def send(method: str, cseq: int, more: str = "", sdp: str = "", *, branch: str = "") -> str:
-        uri = "[next_url]" if cseq > 1 else "sip:desk@[remote_ip]:[remote_port]"
-        via = f"Via: SIP/2.0/UDP [local_ip]:[local_port];branch=[branch{branch}]\n"
-        kind = "Content-Type: application/sdp\n" if sdp else ""
-        tag = "[peer_tag_param]" if cseq > 1 or method == "ACK" else ""
-        return (
-            f"<send><![CDATA[\n{method} {uri} SIP/2.0\n{via}{names.format(tag=tag)}"
-            f"Call-ID: [call_id]\nCSeq: {cseq} {method}\n{CONTACT}{ALLOW}Max-Forwards: 70\n"
-            f"{more}{kind}Content-Length: [len]\n\n{sdp}]]></send>\n"
-        )
 
-    def expect(status: int, *actions: str) -> str:
-        inner = f"<action>{''.join(actions)}</action>"
-        return f'<recv response="{status}" rrs="true">{inner}</recv>\n'
+def send(method: str, cseq: int, more: str = "", sdp: str = "") -> str:
+    uri = "[next_url]" if cseq > 1 else "sip:desk@[remote_ip]:[remote_port]"
+    via = "Via: SIP/2.0/UDP [local_ip]:[local_port];branch=[branch]\n"
+    kind = "Content-Type: application/sdp\n" if sdp else ""
+    tag = "[peer_tag_param]" if cseq > 1 or method == "ACK" else ""
+    return (
+        f"<send><![CDATA[\n{method} {uri} SIP/2.0\n{via}{NAMES.format(tag=tag)}"
+        f"Call-ID: [call_id]\nCSeq: {cseq} {method}\n{CONTACT}{ALLOW}Max-Forwards: 70\n"
+        f"{more}{kind}Content-Length: [len]\n\n{sdp}]]></send>\n"
+    )
 
-    sipp = Sipp(
-        tmp_path,
+
+def expect(status: int, *actions: str) -> str:
+    return f'<recv response="{status}" rrs="true">{act(actions)}</recv>\n'
+
+
+def updating_caller() -> str:
+    """Changes its description between 183 and 200, and takes our refresh."""
+    return (
         send("INVITE", 1, "Supported: 100rel, timer\n", SDP.format(version=1))
         + '<recv response="100" optional="true"/>\n'
         + expect(183, keep("RSeq", 2), require("Require", "100rel", 3))
@@ -191,8 +197,12 @@ async def test_a_call_to_us_is_changed_before_its_answer(end: End, tmp_path: Pat
         + receive("UPDATE")
         + reply("200 OK", "Session-Expires: 4;refresher=uac\n")
         + send("BYE", 4)
-        + expect(200),
+        + expect(200)
     )
+
+
+async def test_a_call_to_us_is_changed_before_its_answer(end: End, tmp_path: Path) -> None:
+    sipp = Sipp(tmp_path, updating_caller())
     host, port = end.transport.address
 
     await sipp.start(f"{host}:{port}")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from telephony.sip.auth import Credentials
 from telephony.sip.errors import SipStateError
 from telephony.sip.events import (
     IncomingInvite,
@@ -11,13 +12,14 @@ from telephony.sip.events import (
     ReinviteRejected,
     Terminated,
 )
-from telephony.sip.session import Phase
+from telephony.sip.session import InviteOptions, Phase
 from telephony.sip.update import Busy, refusal_of_offer, refusal_of_reinvite
 from telephony.sip.usage import REFUSAL_OF_OFFER, OfferState
 from tests.unit.sip_line import ANSWER, OFFER, Line, answered_call
 from tests.unit.sip_peer import Peer, calling, from_fork, lines, reply, request
 
 CHANGED = OFFER.replace(b"4000", b"4100")
+KNOWN = InviteOptions(credentials=Credentials("desk", "secret"))
 RELIABLE = "Require: 100rel\r\nRSeq: 1\r\nAllow: INVITE, UPDATE\r\n"
 
 
@@ -353,3 +355,40 @@ def test_a_change_nobody_decides_is_refused_after_20_seconds(method):
     assert session.phase is Phase.CONFIRMED
     with pytest.raises(SipStateError):
         session.accept_reinvite(ANSWER, peer.now)
+
+
+@pytest.mark.parametrize("status", [401, 408, 422, 481, 488, 491, 500])
+def test_nothing_of_a_change_goes_on_after_the_call_has_ended(status):
+    peer, session, invite = calling(options=KNOWN)
+    peer.send(reply(invite, 200, "one", body=ANSWER))
+    session.reinvite(CHANGED, peer.now)
+    [(_, change)] = peer.out()
+    session.bye(peer.now)
+    [(_, bye)] = peer.out()
+
+    extra = 'WWW-Authenticate: Digest realm="x", nonce="n"\r\nMin-SE: 9000\r\nRetry-After: 1\r\n'
+    sent = peer.send(reply(change, status, extra=extra))
+    peer.send(reply(bye, 200))
+    for at in range(1, 60):
+        peer.engine.timer(peer.now + at)
+
+    assert [message.method for _, message in sent] == ["ACK"]
+    assert peer.out() == []
+    assert peer.engine.session_count == 0
+
+
+@pytest.mark.parametrize("sdp", [CHANGED, b""])
+def test_a_change_accepted_after_the_call_has_ended_is_acked(sdp):
+    peer, session, invite = calling()
+    peer.send(reply(invite, 200, "one", body=ANSWER))
+    session.reinvite(sdp, peer.now)
+    [(_, change)] = peer.out()
+    session.bye(peer.now)
+    peer.out()
+
+    first = peer.send(reply(change, 200, body=ANSWER))
+    again = peer.send(reply(change, 200, body=ANSWER))
+
+    assert [message.method for _, message in first] == ["ACK"]
+    assert again == first
+    assert peer.events(ReinviteAnswered) == []
