@@ -11,9 +11,9 @@ from agents.conversation.audio import AudioTrouble, troubles_at
 from telephony.call.ids import CALLER
 from telephony.call.state import CallState, Said
 
-Cause = Literal["greet", "speech", "keys", "silence", "back", "again", "limit"]
-"""Why an answer is wanted: the call began, the caller spoke or pressed keys or was silent, a supervisor gave the
-floor back, a brain was replaced in mid-answer, or the call has lasted too long."""
+Cause = Literal["greet", "speech", "keys", "silence", "back", "again", "limit", "transfer"]
+"""Why an answer is wanted: the call began, the caller spoke or pressed keys or was silent, a person gave the floor
+back, a brain was replaced in mid-answer, the call has lasted too long, or a transfer came to nothing."""
 
 SEGMENTS_KEPT: Final = 60
 
@@ -38,7 +38,7 @@ class Situation:
     """Everything an answer depends on, so that any worker can give it.
 
     `today` is an ISO date in the agent's zone, `clock` the time there as 15:30; `meanwhile` is what was said while a supervisor had the floor;
-    `audio` is what is or just was wrong with the caller's audio.
+    `audio` is what is or just was wrong with the caller's audio; `answerer` who seems to have answered a call of ours.
     """
 
     cause: Cause
@@ -55,7 +55,9 @@ class Situation:
     meanwhile: tuple[Segment, ...] = ()
     history: tuple[Segment, ...] = ()
     clock: str = ""
+    transfer: str = ""
     audio: tuple[AudioTrouble, ...] = ()
+    answerer: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -82,7 +84,7 @@ def segments(said: Sequence[Said]) -> tuple[Segment, ...]:
     previous_end: float | None = None
     for part in said:
         text = part.heard if part.heard is not None else ""
-        if text:
+        if text and part.heard_by == CALLER:
             gap = 0.0 if previous_end is None else part.start_s - previous_end
             found.append(
                 Segment(
@@ -95,6 +97,15 @@ def segments(said: Sequence[Said]) -> tuple[Segment, ...]:
             )
         previous_end = part.end_s if part.end_s is not None else previous_end
     return tuple(found[-SEGMENTS_KEPT:])
+
+
+def _outcome(state: CallState) -> str:
+    """The last transfer in words; empty if there was none, or it goes on."""
+    last = state.transferred
+    if last is None or state.transfer is not None:
+        return ""
+    why = f" ({last.reason.replace('_', ' ')})" if last.reason not in ("", last.outcome) else ""
+    return f"{last.name or 'somebody else'}: {last.outcome}{why}"
 
 
 def situation_of(
@@ -127,5 +138,7 @@ def situation_of(
         brief=talk.brief,
         meanwhile=segments(meanwhile),
         history=segments(talk.said),
+        transfer=_outcome(state),
         audio=troubles_at(troubles, round(now.timestamp() * 1e6)),
+        answerer=state.answerer,
     )

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from agents.conversation.context import Situation
+from agents.conversation.endings import TRANSFER
 from agents.conversation.flow import Flow
 from agents.conversation.responder import respond
 from agents.conversation.rules import endings_of, reachable
@@ -25,6 +26,7 @@ WHOLE_ANSWER_S: Final = 12.0
 MOST_SENTENCES: Final = 6
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+")
 _BY_FLOW: Final = frozenset({"greet", "silence", "again", "limit", "keys"})
+_MACHINE: Final = "A machine seems to have answered: if it does not talk with you, leave a short message and end the call."
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,11 @@ def messages_of(flow: Flow, situation: Situation) -> list[Message]:
     lines += [f"Known so far: {name} = {value}" for name, value in situation.slots.items()]
     if situation.brief:
         lines.append(f"A colleague who spoke to the caller asks you: {situation.brief}")
+    if situation.transfer:
+        lines.append(f"The last transfer, to {situation.transfer}.")
     lines += [trouble.note for trouble in situation.audio]
+    if situation.answerer == "machine":
+        lines.append(_MACHINE)
     messages = [Message("system", "\n".join(line for line in lines if line))]
     for part in situation.history:
         mark = " [interrupted]" if part.interrupted else ""
@@ -123,8 +129,13 @@ def tools_of(flow: Flow, situation: Situation) -> list[ToolSpec]:
         fill = _object(slot=slots)
         fill["properties"]["value"] = {"type": "string"}
         tools.append(ToolSpec("fill", "Note a value; dates as 2026-01-31, times as 15:30.", fill))
-    if "end" in endings_of(flow, step, reachable(flow, step, situation.slots)):
+    endings = endings_of(flow, step, reachable(flow, step, situation.slots))
+    if "end" in endings:
         tools.append(ToolSpec("end_call", "Hang up, after a goodbye."))
+    transfers = [name for name in flow.transfers if TRANSFER + name in endings]
+    if transfers:
+        words = "Put the caller through, after saying so."
+        tools.append(ToolSpec("transfer_call", words, _object(to=transfers)))
     return tools
 
 
@@ -145,5 +156,7 @@ def _effects(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
             return {"ending": "person"}
         case "end_call":
             return {"ending": "end"}
+        case "transfer_call":
+            return {"ending": TRANSFER + str(arguments.get("to", ""))}
         case _:
             return {"step": f"tool:{name}"}

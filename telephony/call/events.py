@@ -14,6 +14,7 @@ from typing import Any, Literal
 from telephony.call.ids import CALLER, CallId, LegId, TurnId, UserName, UtteranceId
 from telephony.call.marks import LATER, PII
 from telephony.call.transfer_events import (
+    AnswererJudged,
     FloorGiven,
     LegReplaced,
     LegRinging,
@@ -363,6 +364,7 @@ CallEvent = (
     | TransferProgressed
     | TransferEnded
     | TrunkMeasured
+    | AnswererJudged
 )
 
 

@@ -38,6 +38,7 @@ from telephony.call.events import (
 from telephony.call.ids import AGENT, CALLER, LegId, TurnId
 from telephony.call.state import CallState, Leg, LegPhase, Phase, Said, Transfer, Trouble
 from telephony.call.transfer_events import (
+    AnswererJudged,
     FloorGiven,
     LegReplaced,
     LegRinging,
@@ -185,6 +186,10 @@ def _media_troubled(state: CallState, event: MediaTroubled, at_us: int) -> CallS
 def _leg_removed(state: CallState, event: LegRemoved, at_us: int) -> CallState:
     leg = _leg(state, event.leg)
     return _with_leg(state, replace(leg, phase=_moved(leg, event), listening=False))
+
+
+def _answerer_judged(state: CallState, event: AnswererJudged, at_us: int) -> CallState:
+    return replace(state, answerer=event.answerer)
 
 
 def _phase_changed(state: CallState, event: CallHeld | CallResumed, at_us: int) -> CallState:
@@ -364,6 +369,7 @@ _FOLDS: Final[Mapping[type[CallEvent], Callable[[CallState, Any, int], CallState
     LegRinging: _leg_ringing,
     LegReplaced: _leg_replaced,
     MediaTroubled: _media_troubled,
+    AnswererJudged: _answerer_judged,
     CallHeld: _phase_changed,
     CallResumed: _phase_changed,
     CallEnded: _call_ended,

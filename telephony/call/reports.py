@@ -28,9 +28,7 @@ from telephony.call.events import (
 )
 from telephony.call.ids import CALLER
 from telephony.call.state import CallState, LegPhase, Phase
-from telephony.call.transfer_events import (
-    TrunkMeasured,
-)
+from telephony.call.transfer_events import AnswererJudged, TrunkMeasured
 from telephony.call.transitions import BEGUN, LIVE
 
 Check = Callable[[CallState, Any], str]
@@ -41,7 +39,7 @@ def _leg_is_known(state: CallState, event: DigitReceived | QualityMeasured | Tru
     return "" if event.leg in state.legs else "unknown leg"
 
 
-def _leg_is_there(state: CallState, event: DigitReceived | MediaTroubled) -> str:
+def _leg_is_there(state: CallState, event: DigitReceived | MediaTroubled | AnswererJudged) -> str:
     leg = state.legs.get(event.leg)
     return "" if leg is not None and leg.phase is not LegPhase.REMOVED else "the leg has left"
 
@@ -110,6 +108,7 @@ REPORTABLE: Final[Mapping[type[CallEvent], Admission]] = {
     MediaTroubled: Admission(LIVE, (_leg_is_there,)),
     QualityMeasured: Admission(BEGUN, (_leg_is_known,)),
     TrunkMeasured: Admission(BEGUN, (_leg_is_known,)),
+    AnswererJudged: Admission(LIVE, (_leg_is_there,)),
 }
 """Facts that may be reported. What is known of a call's last second may still follow its end."""
 

@@ -170,6 +170,7 @@ class CallState:
     answered_us: int | None = None
     ended_us: int | None = None
     end_cause: str | None = None
+    answerer: str = ""
     conversation: Conversation = field(default_factory=Conversation)
     transfer: Transfer | None = None
     transferred: Transfer | None = None

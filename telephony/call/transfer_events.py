@@ -21,6 +21,7 @@ TransferOutcome = Literal[
 ]
 Initiator = Literal["caller", "agent", "supervisor", "target", "system"]
 AfterTarget = Literal["return", "end"]
+Answerer = Literal["person", "machine"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,3 +113,12 @@ class TrunkMeasured:
     cause: str
     codec: str = ""
     pdd_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswererJudged:
+    """Who seems to have answered a call that we placed, by how the greeting went. Told once; the agent decides."""
+
+    leg: LegId
+    answerer: Answerer
+    because: str

@@ -19,6 +19,7 @@ from telephony.call.ports import LegControl, NodeBus
 from telephony.call.session import CallSession
 from telephony.gateway.arguments import Args, optional_text, optional_whole, text, variables
 from telephony.gateway.dial_order import Dial, DialFailure, DialOrder, DialRefusedError
+from telephony.gateway.greeting import GreetingWatch
 from telephony.gateway.switchboard import Arrival, Switchboard
 from telephony.gateway.trunk_address import headers_of_variables
 from telephony.legs.call_audio import CallMedia
@@ -95,7 +96,9 @@ class OutboundGateway:
     def _join(
         self, order: partial[DialOrder], session: CallSession, media: CallMedia
     ) -> LegControl:
-        return self._dial(order(call=session, media=media), _Placed(session)).leg
+        dialling = self._dial(order(call=session, media=media), _Placed(session))
+        session.join(GreetingWatch(session))
+        return dialling.leg
 
 
 class _Placed:

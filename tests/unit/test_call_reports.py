@@ -45,7 +45,7 @@ from telephony.call.events import (
 from telephony.call.ids import CALLER, CallId, LegId, TurnId, UtteranceId
 from telephony.call.machine import REPORTABLE, decide, evolve, replay
 from telephony.call.state import CallState, Phase
-from telephony.call.transfer_events import TrunkMeasured
+from telephony.call.transfer_events import AnswererJudged, TrunkMeasured
 from tests.fakes.calls import (
     ANN,
     ANNS_LEG,
@@ -104,6 +104,7 @@ REPORTS: tuple[CallEvent, ...] = (
     TrunkMeasured(
         leg=CALLER, trunk="a", direction="inbound", status=200, answered=True, cause="normal"
     ),
+    AnswererJudged(leg=CALLER, answerer="machine", because="it spoke for long"),
 )
 
 

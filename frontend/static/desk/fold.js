@@ -19,6 +19,7 @@ const SHOWN_IN_AUDIT = {
   ToolRequested: (e) => `Tool ${e.tool}`,
   ToolFinished: (e) => (e.ok ? "Tool done" : "Tool failed"),
   MediaTroubled: (e) => (e.kind === "ok" ? "Audio is well again" : `Audio ${words(e.kind)}`),
+  AnswererJudged: (e) => (e.answerer === "machine" ? "A machine seems to have answered" : null),
   CallEnded: (e) => `Call ended: ${words(e.cause)}`,
 };
 
