@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -127,9 +127,8 @@ def baresip(
             stderr=log,
         )
     try:
-        phone = Baresip(folder, control)
-        yield phone
-        phone.close()
+        with closing(Baresip(folder, control)) as phone:
+            yield phone
     finally:
         process.terminate()
         process.wait(5)

@@ -56,6 +56,12 @@ def invite(user: str, port: str = "[rtpstream_audio_port]") -> str:
     return send("INVITE", 1, user, sdp, to_tag=False)
 
 
+def ack_refusal(user: str, cseq: int, after: int = 3) -> str:
+    """The ACK of a final response other than 2xx: the INVITE's branch, which was so many steps before."""
+    ack = send("ACK", cseq, user).replace("[next_url]", "sip:demo@[remote_ip]:[remote_port]")
+    return ack.replace("[branch]", f"[branch-{after}]")
+
+
 def expect(status: int, *, routes: bool = False) -> str:
     rrs = ' rrs="true"' if routes else ""
     return f'<recv response="{status}"{rrs} />\n'

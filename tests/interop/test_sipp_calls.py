@@ -48,7 +48,7 @@ def test_recorded_speech_is_understood_and_answered(
 
 def test_an_unknown_number_is_404(product: RunningProduct, tmp_path: Path, user: str) -> None:
     steps = sipp.invite(user).replace("sip:demo@", "sip:nobody@")
-    steps += sipp.maybe(100) + sipp.expect(404) + sipp.send("ACK", 1, user)
+    steps += sipp.maybe(100) + sipp.expect(404) + sipp.ack_refusal(user, 1)
     assert sipp.call(product, tmp_path, steps).code == 0
 
 
@@ -103,7 +103,7 @@ def test_an_offer_without_a_known_codec_is_488(
         .replace("PCMU/8000", "G729/8000")
         .replace("a=rtpmap:0", "a=rtpmap:18")
     )
-    steps += sipp.maybe(100) + sipp.expect(488) + sipp.send("ACK", 1, user)
+    steps += sipp.maybe(100) + sipp.expect(488) + sipp.ack_refusal(user, 1)
     assert sipp.call(product, tmp_path, steps).code == 0
 
 

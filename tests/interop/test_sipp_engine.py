@@ -76,7 +76,7 @@ async def test_a_session_that_we_refresh_goes_on(end: End, tmp_path: Path) -> No
 
 
 async def test_an_interval_that_is_too_small_is_named(end: End, tmp_path: Path) -> None:
-    refused = with_timer("1") + sipp.maybe(100) + sipp.expect(422) + sipp.send("ACK", 1, "timer")
+    refused = with_timer("1") + sipp.maybe(100) + sipp.expect(422) + sipp.ack_refusal("timer", 1)
 
     result = await run(end, tmp_path, refused)
 
