@@ -108,6 +108,7 @@ class Dispatcher:
             self._engine.counters.refused_commands += 1
             return
         self._engine.legs.change(row, command.parameters, now)
+        self._engine.reports.change(row)
         self._want_keys(row, command.parameters)
         self._note_remote(row, command)
 

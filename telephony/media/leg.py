@@ -29,7 +29,6 @@ class Leg:
     ever_latched: bool = False
     may_move: bool = True
     """A new SDP allows another source at once; a mere silence only the same stream."""
-    lost_told: bool = False
     secure: SrtpSession | None = None
     """None: plain RTP."""
     decoder: OrderedDecoder | None = None
@@ -58,6 +57,9 @@ def latch_rule(parameters: RtpParameters, signalled: Source) -> LatchRule:
         (int(net.network_address), int(net.netmask)) for net in parameters.media_networks
     )
     accepted = {parameters.payload_type, *(number for number, _ in parameters.accepted)}
+    # A key may be pressed before anything is said, and a silent phone may send comfort noise alone.
+    beside = (parameters.dtmf_payload_type, parameters.comfort_noise_payload_type)
+    accepted.update(number for number in beside if number is not None)
     accepted |= {number for number in (parameters.dtmf_payload_type,) if number is not None}
     ptime = max(parameters.ptime_ms, 20) / 1000
     return LatchRule(signalled, networks, frozenset(accepted), ptime)

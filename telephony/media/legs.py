@@ -64,7 +64,6 @@ class Legs:
         moved = signalled != leg.signalled
         if leg.parameters.receiving != parameters.receiving:
             self._slots.heard_at[row] = now
-            leg.lost_told = False
         leg.parameters, leg.signalled, leg.may_move = parameters, signalled, True
         self._slots.take_keys(row, parameters.srtp)
         self._slots.take_codecs(row, parameters)
@@ -201,6 +200,5 @@ class Legs:
     def _alive(self, leg: Leg, packet: RtpPacket, now: float) -> None:
         row = leg.row
         self._slots.heard_at[row] = now
-        leg.lost_told = False
         if packet.ssrc == int(self._slots.ssrc[row]):
             self._slots.received[row] += 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,12 +12,13 @@ from telephony.media.handles import SlotHandle
 from telephony.media.notices import MediaLost, Notice, TroubleKind
 from telephony.media.packet_legs import CLOCK_STEP, PacketLeg, PacketLegs
 from telephony.media.parameters import MediaSettings
-from telephony.media.quality_account import Line, QualityAccount, Totals
-from telephony.media.reports import ONE_WAY_AFTER, SUB_TICKS_PER_SECOND, deafness
+from telephony.media.quality_account import RECENT, Line, QualityAccount, Totals
+from telephony.media.reports import ONE_WAY_AFTER, deafness
 from telephony.media.slots import QUARTERS, rows_of_quarter
 from telephony.media.troubles import Troubles
 from telephony.rtp.quality import OPUS
 
+SUB_TICKS_PER_SECOND = 200
 _CLOCK_PER_MS = CLOCK_STEP / 20
 
 
@@ -23,6 +26,7 @@ class _Account:
     def __init__(self, leg: PacketLeg, now: float, interval: float) -> None:
         self.quality = QualityAccount(now, interval)
         self.troubles = Troubles(SlotHandle(leg.handle))
+        self.recent: deque[Totals] = deque([Totals()], maxlen=RECENT)
         self.leg = leg
 
 
@@ -79,12 +83,15 @@ class PacketReports:
             leg.lost_told = True
             notices.append(MediaLost(SlotHandle(leg.handle), silent_for, now))
         line, totals = self._line(row, leg), self._totals(row, leg)
-        quality = account.quality.measure(SlotHandle(leg.handle), totals, line, now)
-        if quality is not None:
-            notices.append(quality)
+        account.recent.append(totals)
+        if now >= account.quality.due:
+            quality = account.quality.measure(SlotHandle(leg.handle), totals, line, now)
+            if quality is not None:
+                notices.append(quality)
         one_way = self._one_way(leg, now)
         notices += account.troubles.tell(TroubleKind.ONE_WAY, one_way, now)
-        notices += account.troubles.tell(TroubleKind.POOR, account.quality.poor(line), now)
+        poor = account.quality.poor(account.recent[0], totals, line)
+        notices += account.troubles.tell(TroubleKind.POOR, poor, now)
 
     def _one_way(self, leg: PacketLeg, now: float) -> str | None:
         since = max(leg.heard_at, leg.expected_since)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,9 +11,9 @@ from telephony.rtp.quality import G711, Impairment, burst_ratio, mos, mouth_to_e
 
 FIRST_AFTER: Final = 2.0
 """Seconds until the first figure: with a visit a second it is told within three."""
-_RECENT: Final = 3
+RECENT: Final = 3
 """Visits, a second apart, between whose ends the quality of the moment is measured: two seconds."""
-_TOO_FEW: Final = 40
+TOO_FEW: Final = 40
 _BURST: Final = 0.10
 _POOR_MOS: Final = 3.5
 _WELL_MOS: Final = 3.6
@@ -50,23 +49,21 @@ class _Figure:
 
 
 class QualityAccount:
-    """One leg; visited once a second with its totals."""
+    """The figures of one leg, told each interval."""
 
     def __init__(self, now: float, interval: float) -> None:
         self._interval = interval
-        self._next = now + FIRST_AFTER
+        self.due = now + FIRST_AFTER
         self._told = Totals()
-        self._recent: deque[Totals] = deque([Totals()], maxlen=_RECENT)
         self._poor = False
 
     def measure(self, slot: SlotHandle, totals: Totals, line: Line, now: float) -> Quality | None:
-        """The figures since the last ones, if they are due."""
+        """The figures since the last ones; None while nothing has arrived. Called when `due`."""
         if totals.expected < self._told.expected:
-            self._restart()
-        self._recent.append(totals)
-        if now < self._next or not totals.received:
+            self._told = Totals()  # another stream: its totals begin anew
+        if not totals.received:
             return None
-        self._next = now + self._interval
+        self.due = now + self._interval
         before, self._told = self._told, totals
         figure = _figure(before, totals, line)
         return Quality(
@@ -83,15 +80,9 @@ class QualityAccount:
             remote_loss=line.remote_loss,
         )
 
-    def _restart(self) -> None:
-        """Another stream: its totals begin anew."""
-        self._told = Totals()
-        self._recent = deque([Totals()], maxlen=_RECENT)
-
-    def poor(self, line: Line) -> str | None:
-        """Words for a burst of loss or a bad score in the last two seconds; None if all is well or nothing is known."""
-        first, last = self._recent[0], self._recent[-1]
-        if last.expected - first.expected < _TOO_FEW:
+    def poor(self, first: Totals, last: Totals, line: Line) -> str | None:
+        """Words for a burst of loss or a bad score between the two; None if all is well, or too little to say."""
+        if last.expected - first.expected < TOO_FEW:
             return None
         now = _figure(first, last, line)
         limit = _WELL_MOS if self._poor else _POOR_MOS

@@ -17,22 +17,20 @@ from telephony.media.notices import Digit, Garbling, MediaLost, Notice, TroubleK
 from telephony.media.parameters import MediaCodec, MediaSettings
 from telephony.media.ports import Datagrams
 from telephony.media.quality_account import Line, QualityAccount, Totals
-from telephony.media.rtcp_exchange import RtcpExchange
+from telephony.media.rtcp_exchange import DEAF_LOSS, RtcpExchange
 from telephony.media.slots import QUARTERS, RtpSlots, rows_of_quarter
 from telephony.media.troubles import Troubles
-from telephony.rtp.jitter_buffer import JitterBuffers
-from telephony.rtp.quality import G711, G722, OPUS, Impairment
+from telephony.media.visits import ROUNDS, Heard, Visits
+from telephony.rtp.quality import G711, G722, OPUS, Impairment, mouth_to_ear_ms
 
-Counts = NDArray[np.int64]
+Rows = NDArray[np.int64]
 
-SUB_TICKS_PER_SECOND: Final = 200
+_VISIT_EVERY: Final = 10
 ONE_WAY_AFTER: Final = 1.8
 """Seconds without a packet of a peer that does not suppress silence."""
-DEAF_LOSS: Final = 0.9
-"""Of our packets, by the peer's report: it hears nothing of us."""
 _DIGITS_EVERY: Final = 10
-_MIN_BAD: Final = 5
-_BAD_SHARE: Final = 0.2
+_LONG_DELAY_MS: Final = 150.0
+"""From here on it counts beside the loss."""
 _NO_LAW: Final = -1
 _IMPAIRMENTS: Final[dict[MediaCodec, Impairment]] = {
     MediaCodec.ULAW: G711, MediaCodec.ALAW: G711, MediaCodec.G722: G722, MediaCodec.OPUS: OPUS,
@@ -41,22 +39,10 @@ _IMPAIRMENTS: Final[dict[MediaCodec, Impairment]] = {
 
 @dataclass(slots=True)
 class _Account:
-    """One leg since its start. `good` and `bad`: packets at the last visit; `unusable`: too many of them since then."""
+    """One leg since its start."""
 
     quality: QualityAccount
     troubles: Troubles
-    good: int = 0
-    bad: int = 0
-    unusable: bool = False
-    codec: MediaCodec | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """A table of received audio, and what is counted beside it. `concealed` (rows,)."""
-
-    buffers: JitterBuffers
-    concealed: Counts
 
 
 class Reports:
@@ -78,6 +64,10 @@ class Reports:
         self._watches = AudioWatch(slots.rows), AudioWatch(slots.rows)
         self._legs = legs
         self._unwell = np.zeros(slots.rows, np.bool_)
+        self._visits = Visits(slots, narrow, wide)
+        self._quality_due = np.full(slots.rows, np.inf)
+        self._troubled = np.zeros(slots.rows, np.bool_)
+        self._lost_told = np.zeros(slots.rows, np.bool_)
         self._rtcp = RtcpExchange(slots, legs, datagrams, counters)
         self._accounts: dict[int, _Account] = {}
 
@@ -87,12 +77,20 @@ class Reports:
         quality = QualityAccount(now, self._settings.quality_interval)
         self._accounts[row] = _Account(quality, Troubles(handle))
         self._rtcp.start(row, now, chance)
-        self._unwell[row] = False
+        self._unwell[row] = self._troubled[row] = self._lost_told[row] = False
+        self._quality_due[row] = quality.due
+        self._visits.start(row)
+        for watch in self._watches:
+            watch.forget(row)
+
+    def change(self, row: int) -> None:
+        """A new SDP: what was heard so far may have been another codec."""
         for watch in self._watches:
             watch.forget(row)
 
     def stop(self, leg: Leg, now: float) -> None:
         """Before the leg's tables are cleared."""
+        self._quality_due[leg.row] = np.inf
         del self._accounts[leg.row]
         self._rtcp.stop(leg, now)
 
@@ -109,9 +107,8 @@ class Reports:
             self._check(sub_tick % QUARTERS, now, notices)
         if sub_tick % _DIGITS_EVERY == 0:
             self._finish_digits(now, notices)
-        for row in range(sub_tick % SUB_TICKS_PER_SECOND, self._slots.rows, SUB_TICKS_PER_SECOND):
-            if row in self._accounts:
-                self._visit(self._legs.by_row[row], self._accounts[row], now, notices)
+        if sub_tick % _VISIT_EVERY == 0:
+            self._visit(self._visits.part(sub_tick // _VISIT_EVERY % ROUNDS), now, notices)
         return notices
 
     def _look(self, quarter: int) -> None:
@@ -134,7 +131,7 @@ class Reports:
             asked.update(rows[self._unwell[rows]].tolist())
             for row in asked:
                 leg, account = self._legs.by_row[row], self._accounts[row]
-                garbled = self._garbled(leg, account, watch)
+                garbled = self._garbled(leg, watch)
                 notices += account.troubles.tell_sound(watch, row, garbled, now)
                 self._unwell[row] = account.troubles.audible
 
@@ -147,33 +144,57 @@ class Reports:
             if not leg.digits.open:
                 self._legs.open_digits.discard(row)
 
-    def _visit(self, leg: Leg, account: _Account, now: float, notices: list[Notice]) -> None:
-        silent_for = now - float(self._slots.heard_at[leg.row])
+    def _visit(self, rows: Rows, now: float, notices: list[Notice]) -> None:
+        """By arrays, which of these have something to tell; the others are as they were."""
+        if not len(rows):
+            return
+        odd = self._visits.note(rows) | self._troubled[rows] | self._rtcp.deaf[rows]
+        odd |= now - self._slots.heard_at[rows] > ONE_WAY_AFTER
+        for row in rows[self._rtcp.due[rows] <= now].tolist():
+            self._rtcp.send(self._legs.by_row[row], now)
+        for row in rows[self._quality_due[rows] <= now].tolist():
+            self._measure(row, now, notices)
+        for row in rows[odd].tolist():
+            self._ask(self._legs.by_row[row], self._accounts[row], now, notices)
+
+    def _measure(self, row: int, now: float, notices: list[Notice]) -> None:
+        leg, account = self._legs.by_row[row], self._accounts[row]
+        if not leg.ever_latched:
+            return
+        line = self._line(leg)
+        quality = account.quality.measure(leg.handle, self._totals(row), line, now)
+        self._quality_due[row] = account.quality.due
+        self._visits.slow[row] = mouth_to_ear_ms(line.round_trip, line.depth) > _LONG_DELAY_MS
+        if quality is not None:
+            notices.append(quality)
+
+    def _ask(self, leg: Leg, account: _Account, now: float, notices: list[Notice]) -> None:
+        """One leg whose source is silent, or whose line is bad or was."""
+        row = leg.row
+        silent_for = now - float(self._slots.heard_at[row])
+        self._tell_lost(leg, silent_for, now, notices)
+        if self._visits.unusable[row]:
+            detail = Garbling.BAD_PACKETS.value
+            notices += account.troubles.tell(TroubleKind.GARBLED, detail, now)
+            self._unwell[row] = True
+        line = self._line(leg)
+        one_way = self._one_way(leg, line, silent_for)
+        notices += account.troubles.tell(TroubleKind.ONE_WAY, one_way, now)
+        poor = account.quality.poor(*self._visits.recent(row), line)
+        notices += account.troubles.tell(TroubleKind.POOR, poor, now)
+        self._troubled[row] = account.troubles.of_line or self._lost_told[row]
+
+    def _tell_lost(self, leg: Leg, silent_for: float, now: float, notices: list[Notice]) -> None:
         if silent_for > RELATCH_SILENCE:
             self._legs.expect_again(leg.row)
         limit = self._settings.media_lost_after_start
         if leg.ever_latched:
             limit = self._settings.media_lost_in_call
         if silent_for < limit:
-            leg.lost_told = False
-        elif leg.parameters.receiving and not leg.lost_told:
-            leg.lost_told = True
+            self._lost_told[leg.row] = False
+        elif leg.parameters.receiving and not self._lost_told[leg.row]:
+            self._lost_told[leg.row] = True
             notices.append(MediaLost(leg.handle, silent_for, now))
-        self._rtcp.send_due(leg, now)
-        line = self._line(leg)
-        quality = account.quality.measure(leg.handle, self._totals(leg.row), line, now)
-        if quality is not None and leg.ever_latched:
-            notices.append(quality)
-        account.unusable = self._count_bad(leg, account)
-        if account.unusable:
-            notices += account.troubles.tell(TroubleKind.GARBLED, Garbling.BAD_PACKETS.value, now)
-            self._unwell[leg.row] = True
-        if account.codec is not leg.parameters.codec:
-            account.codec = leg.parameters.codec
-            self._watches[int(self._slots.wide[leg.row])].forget(leg.row)
-        one_way = self._one_way(leg, line, silent_for)
-        notices += account.troubles.tell(TroubleKind.ONE_WAY, one_way, now)
-        notices += account.troubles.tell(TroubleKind.POOR, account.quality.poor(line), now)
 
     # --------------------------------------------------------------------------------------------------- quality
 
@@ -214,16 +235,9 @@ class Reports:
             return "nothing arrives; the peer hears us" if heard else "nothing arrives"
         return deafness(line.remote_loss) if parameters.sending else None
 
-    def _count_bad(self, leg: Leg, account: _Account) -> bool:
-        """Whether over a fifth of the packets since the last visit could not be used."""
-        good, bad = int(self._slots.received[leg.row]), int(self._slots.unusable[leg.row])
-        fresh_good, fresh_bad = max(0, good - account.good), max(0, bad - account.bad)
-        account.good, account.bad = good, bad
-        return fresh_bad >= _MIN_BAD and fresh_bad > _BAD_SHARE * (fresh_good + fresh_bad)
-
-    def _garbled(self, leg: Leg, account: _Account, watch: AudioWatch) -> Garbling | None:
+    def _garbled(self, leg: Leg, watch: AudioWatch) -> Garbling | None:
         row, codec = leg.row, leg.parameters.codec
-        if account.unusable:
+        if self._visits.unusable[row]:
             return Garbling.BAD_PACKETS
         if not self._slots.coded[row]:
             law = g711.LAW_NUMBER[codec]

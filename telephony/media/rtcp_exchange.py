@@ -26,6 +26,8 @@ from telephony.rtp.rtcp import (
 )
 
 INTERVAL: Final = 5.0
+DEAF_LOSS: Final = 0.9
+"""Of our packets, by the peer's report: it hears next to nothing of us."""
 _CNAME: Final = "media"
 
 
@@ -33,7 +35,6 @@ _CNAME: Final = "media"
 class Exchange:
     """What is known by reports of one leg. `remote_loss`: of our packets, by the peer's last word; `gone`: its BYE."""
 
-    send_at: float
     interval: float
     round_trip: float | None = None
     remote_loss: float | None = None
@@ -55,16 +56,23 @@ class RtcpExchange:
         self._datagrams = datagrams
         self._counters = counters
         self._exchanges: dict[int, Exchange] = {}
+        self.due = np.full(slots.rows, np.inf)
+        """When each row's next report leaves."""
+        self.deaf = np.zeros(slots.rows, np.bool_)
+        """The peer says that it hears nothing of us."""
 
     def start(self, row: int, now: float, chance: float) -> None:
         """`chance` (0..1) spreads the reports (RFC 3550 6.2)."""
         interval = INTERVAL * (0.5 + chance)
-        self._exchanges[row] = Exchange(now + interval, interval)
+        self._exchanges[row] = Exchange(interval)
+        self.due[row] = now + interval
+        self.deaf[row] = False
 
     def stop(self, leg: Leg, now: float) -> None:
         """The leg ends: says so to its peer."""
         self._send(leg, now, goodbye=True)
         del self._exchanges[leg.row]
+        self.due[leg.row] = np.inf
 
     def of(self, row: int) -> Exchange:
         return self._exchanges[row]
@@ -110,6 +118,7 @@ class RtcpExchange:
             for block in report.blocks:
                 if block.ssrc == ours:
                     exchange.remote_loss = block.fraction_lost / 256
+                    self.deaf[row] = exchange.remote_loss >= DEAF_LOSS
                     trip = round_trip(block, now)
                     exchange.round_trip = exchange.round_trip if trip is None else trip
         if int(self._slots.ssrc[row]) in compound.goodbyes:
@@ -117,11 +126,10 @@ class RtcpExchange:
 
     # ---------------------------------------------------------------------------------------------------- sending
 
-    def send_due(self, leg: Leg, now: float) -> None:
-        exchange = self._exchanges[leg.row]
-        if now >= exchange.send_at:
-            exchange.send_at = now + exchange.interval
-            self._send(leg, now)
+    def send(self, leg: Leg, now: float) -> None:
+        """The report that is due."""
+        self.due[leg.row] = now + self._exchanges[leg.row].interval
+        self._send(leg, now)
 
     def _send(self, leg: Leg, now: float, *, goodbye: bool = False) -> None:
         slots, row = self._slots, leg.row

@@ -55,6 +55,11 @@ class Troubles:
         """Something is wrong with the sound, as far as is known."""
         return any(kind in self._clear for kind in _HEARD)
 
+    @property
+    def of_line(self) -> bool:
+        """Something is wrong with the way to here, as far as is known."""
+        return any(kind not in _HEARD for kind in self._clear)
+
     def tell(self, kind: TroubleKind, detail: str | None, now: float) -> list[Notice]:
         """`detail` None: it is not so at present."""
         if detail is not None:

@@ -8,6 +8,7 @@ from telephony.media.commands import ChangeRtp, Remove, StartRtp
 from telephony.media.errors import NoMediaCapacityError
 from telephony.media.notices import Digit, Latched
 from telephony.media.parameters import RtpParameters
+from telephony.rtp.packet import RtpPacket
 from tests.unit.media_line import PHONE, STRANGER, Line, Phone, noise, silence, through_ulaw, voiced
 
 BEHIND_NAT = RtpParameters(PHONE, media_networks=(IPv4Network("192.168.0.0/16"),))
@@ -231,3 +232,20 @@ def test_start_of_a_running_slot_is_refused_and_counted():
     line.apply(StartRtp(slot, RtpParameters(PHONE)))
     line.step()
     assert line.plane.stats().counters.refused_commands == 1
+
+
+def test_a_key_pressed_before_anything_is_said_latches_and_is_told():
+    line = Line()
+    slot, phone = line.call()
+    for n in range(10):
+        event = bytes([5, 0x8A if n >= 7 else 0x0A, 0, 160])
+        phone.send_packet(
+            RtpPacket(101, phone.sequence & 0xFFFF, 4000, phone.ssrc, event, marker=n == 0)
+        )
+        phone.sequence += 1
+        line.frame()
+    assert [n.slot for n in line.of(Latched)] == [slot]
+    assert [n.digit for n in line.of(Digit)] == ["5"]
+    phone.timestamp = 4000 + 1600
+    line.talk(phone, voiced(30))
+    assert len(line.tap.of(slot)) >= 160 * 28
