@@ -25,10 +25,11 @@ from telephony.media.playout import Voices
 from telephony.media.ports import AudioTap, Datagrams
 from telephony.media.receiver import Receiver
 from telephony.media.registry import PortLedger, Registry
-from telephony.media.reports import Heard, Reports
+from telephony.media.reports import Reports
 from telephony.media.resample import WIDE
 from telephony.media.sender import Sender
 from telephony.media.slots import FRAME_SAMPLES, QUARTERS, RtpSlots, rows_of_quarter
+from telephony.media.visits import Heard
 from telephony.rtp.jitter_buffer import JitterBuffers
 
 ADAPT_EVERY: Final = 50
@@ -85,15 +86,18 @@ class Engine:
         quarter = self._sub_tick % QUARTERS
         self.receiver.receive(now)
         self.intake.decode(now)
-        self.packet_legs.receive(now)
+        if self.packet_legs.in_use:
+            self.packet_legs.receive(now)
         notices = self.ears.hear(self.buffers, 0, now)
         if self.slots.coders:
             notices += self.ears.hear(self.wide_buffers, 0, now)
-        notices += self.ears.hear(self.packet_legs.buffers, self.slots.rows, now)
+        if self.packet_legs.in_use:
+            notices += self.ears.hear(self.packet_legs.buffers, self.slots.rows, now)
         notices += self.ears.end_silent(now)
         notices += self._play_out(quarter, now)
         notices += self.reports.step(self._sub_tick, self.receiver.take_rtcp(), now)
-        notices += self.packet_reports.step(self._sub_tick, now)
+        if self.packet_legs.in_use:
+            notices += self.packet_reports.step(self._sub_tick, now)
         notices += self.legs.take_notices()
         self._sub_tick += 1
         self.counters.sub_ticks += 1
@@ -105,12 +109,15 @@ class Engine:
         self._play_streams(self.stream_playback, self.buffers, 0, quarter, adapt=adapt)
         if self.slots.coders:
             self._play_streams(self.wide_playback, self.wide_buffers, 0, quarter, adapt=adapt)
-        self._play_streams(
-            self.packet_playback, self.packet_legs.buffers, self.slots.rows, quarter, adapt=adapt
-        )
+        packets = self.packet_legs
+        if packets.in_use:
+            self._play_streams(
+                self.packet_playback, packets.buffers, self.slots.rows, quarter, adapt=adapt
+            )
         notices = self.voice_playback.play(quarter, now)
         self.sender.play_out(quarter)
-        self.packet_legs.play_out(quarter)
+        if packets.in_use:
+            packets.play_out(quarter)
         if round_number % LEVELS_EVERY == LEVELS_EVERY - 1:
             notices += self._levels(quarter, now)
         return notices

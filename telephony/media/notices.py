@@ -93,7 +93,7 @@ class PlayoutState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlayoutProgress:
-    """`samples_sent` of `utterance` left, at the voice's rate: each 100 ms, and once at its end or flush."""
+    """`samples_sent` of `utterance` left, at the voice's rate: each 200 ms, and once at its end or flush."""
 
     voice: VoiceHandle
     utterance: str

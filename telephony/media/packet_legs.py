@@ -93,6 +93,10 @@ class PacketLegs:
         coding = Coding(MediaCodec.OPUS, codec, wide=True)
         return OrderedDecoder(self.buffers, row, lambda _: coding, self._counters.malformed)
 
+    @property
+    def in_use(self) -> bool:
+        return bool(self._legs)
+
     def items(self) -> ItemsView[int, PacketLeg]:
         """(row, leg) of all slots in use."""
         return self._legs.items()

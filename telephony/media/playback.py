@@ -12,6 +12,7 @@ from telephony.media.concealment import conceal
 from telephony.media.mixer import Floor
 from telephony.media.notices import Notice
 from telephony.media.playout import Voices
+from telephony.media.resample import NARROW
 from telephony.rtp.jitter_buffer import RING, JitterBuffers
 
 Rows = NDArray[np.int64]
@@ -50,7 +51,7 @@ class StreamPlayback:
 
     def _put(self, rows: Rows, frames: Rows, have: NDArray[np.bool_]) -> None:
         pcm = self._buffers.pcm[rows, frames & (RING - 1)]
-        for at in np.flatnonzero(~have).tolist():
+        for at in (~have).nonzero()[0].tolist():
             pcm[at] = self._concealed(int(rows[at]), int(frames[at]))
         self._floor.put(rows + self._first, pcm)
 
@@ -82,13 +83,16 @@ class VoicePlayback:
         notices: list[Notice] = []
         voices = self._voices
         mine = self.quarter == quarter
-        for row in np.flatnonzero(mine & self._sounding & ~voices.talking).tolist():
+        for row in (mine & self._sounding & ~voices.talking).nonzero()[0].tolist():
             self.hush(row)
-        talking = np.flatnonzero(mine & voices.talking)
+        talking = (mine & voices.talking).nonzero()[0]
+        if not len(talking):
+            return notices
         self._sounding[talking] = True
-        sizes = voices.samples[talking]
-        for size in np.unique(sizes).tolist():
-            rows = talking[sizes == size]
+        narrow = voices.samples[talking] == NARROW
+        for rows in (talking[narrow], talking[~narrow]):
+            if not len(rows):
+                continue
             frames, told = voices.take(rows, now)
             self._floor.put(rows + self._first, frames)
             notices += told

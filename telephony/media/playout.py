@@ -1,6 +1,6 @@
 """Voices: queues of speech, read one frame per 20 ms, and what of each utterance was sent.
 
-All voices are rows of arrays. A voice's next 100 ms lie in its row of the stage; Python looks at a voice only when
+All voices are rows of arrays. A voice's next 200 ms lie in its row of the stage; Python looks at a voice only when
 its stage is used up or an utterance ends there.
 """
 
@@ -18,7 +18,7 @@ from telephony.media.notices import Notice, PlayoutProgress, PlayoutRefused, Pla
 
 Rows = NDArray[np.int64]
 
-STAGE_FRAMES: Final = 5
+STAGE_FRAMES: Final = 10
 MAX_QUEUED_SECONDS: Final = 30
 DUCK_GAIN: Final = 10 ** (-15 / 20)
 _CLOSED_KEPT: Final = 64
@@ -167,7 +167,7 @@ class Voices:
         paused = self.paused[rows]
         gain = np.where(paused & ~self._fading[rows], 0.0, gain)
         goal = np.where(paused, 0.0, goal)
-        shaped = np.flatnonzero((gain != 1.0) | (goal != 1.0))
+        shaped = ((gain != 1.0) | (goal != 1.0)).nonzero()[0]
         if len(shaped):
             size = frames.shape[1]
             ramp = np.minimum(np.arange(1, size + 1, dtype=np.float32) * (2 / size), 1.0)
@@ -184,7 +184,7 @@ class Voices:
         return self._report(row, voice, now)
 
     def _fill(self, row: int, voice: _Voice) -> None:
-        """Tops the stage up to 100 ms; the tail of a last, partial frame is silence."""
+        """Tops the stage up to 200 ms; the tail of a last, partial frame is silence."""
         size = voice.rate_hz // 50
         at, staged = int(self._at[row]), int(self._staged[row])
         if at >= staged:

@@ -29,6 +29,8 @@ _MAX_STEP: Final = 12
 _REFUSED: Final = -2
 """Instead of a datagram's size: what should be SRTP is not theirs."""
 _NO_KEY: Final = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
+_PORT_SHIFT: Final = np.uint64(48)
+_ADDRESS_SHIFT: Final = np.uint64(16)
 
 
 class Receiver:
@@ -62,18 +64,17 @@ class Receiver:
             self._rebuild()
         self._counters.received += count
         arrivals = self._arrivals
-        keys: NDArray[np.uint64] = np.bitwise_or(
-            arrivals.port[:count].astype(np.uint64) << np.uint64(48),
-            arrivals.address[:count].astype(np.uint64) << np.uint64(16),
-        )
-        keys |= arrivals.source_port[:count].astype(np.uint64)
-        at = np.searchsorted(self._keys, keys)
+        keys = arrivals.port[:count].astype(np.uint64) << _PORT_SHIFT
+        keys |= arrivals.address[:count].astype(np.uint64) << _ADDRESS_SHIFT
+        keys |= arrivals.source_port[:count]
+        at = self._keys.searchsorted(keys)
         known: NDArray[np.bool_] = self._keys[at] == keys
+        rows = self._rows[at]
         if self._slots.srtp:
-            self._unprotect(self._rows[at], known, count)
-        fast = self._take_plain(self._rows[at], known, count, now)
+            self._unprotect(rows, known, count)
+        fast = self._take_plain(rows, known, count, now)
         if not fast.all():
-            self._take_rest(self._rows[at], known, np.flatnonzero(~fast), keys, now)
+            self._take_rest(rows, known, (~fast).nonzero()[0], keys, now)
 
     def take_rtcp(self) -> list[tuple[int, bytes]]:
         """(row, datagram) of RTCP that came to an RTP port (RFC 5761) since the last call."""
@@ -125,14 +126,15 @@ class Receiver:
         plain &= (step == ahead * FRAME_SAMPLES) & (np.abs(ahead) <= _MAX_STEP)
         # While a new SDP's source is still to be learnt, the slow path watches the old one.
         plain &= ~self._legs.relearning[rows]
-        taken = np.flatnonzero(plain)
-        if len(taken):
-            chosen, ahead = rows[taken], ahead[taken]
+        # Almost always all of them are plain: then nothing has to be picked out.
+        taken: slice | Rows = slice(count) if plain.all() else plain.nonzero()[0]
+        chosen = rows[taken]
+        if len(chosen):
             payload = arrivals.data[taken, HEADER_BYTES:PACKET_BYTES]
             pcm = g711.decode(payload, law[taken])
             self._note_arrivals(chosen, timestamp[taken], now)
-            self._buffers.place(chosen, slots.last_frame[chosen] + ahead, pcm)
-            self._move_reference(chosen, last[taken], ahead)
+            self._buffers.place(chosen, slots.last_frame[chosen] + ahead[taken], pcm)
+            self._move_reference(chosen, last[taken], ahead[taken])
         return plain
 
     def _note_arrivals(self, rows: Rows, timestamp: Rows, now: float) -> None:

@@ -71,14 +71,13 @@ class Sender:
         slots = self._slots
         frames = self._floor.heard(rows, wide=False)
         self._meters.sent(rows, frames)
-        laws = slots.law[rows]
-        for law in (g711.ULAW, g711.ALAW):
-            chosen = laws == law
+        alaw = slots.law[rows] == g711.ALAW
+        for law, chosen in ((g711.ULAW, ~alaw), (g711.ALAW, alaw)):
             if chosen.all():
                 slots.packets[rows, HEADER_BYTES:PACKET_BYTES] = g711.encode(frames, law)
-            elif chosen.any():
-                octets = g711.encode(frames[chosen], law)
-                slots.packets[rows[chosen], HEADER_BYTES:PACKET_BYTES] = octets
+                break
+            octets = g711.encode(frames[chosen], law)
+            slots.packets[rows[chosen], HEADER_BYTES:PACKET_BYTES] = octets
         self._write_heads(rows)
 
     def _write_coded(self, rows: Rows) -> None:

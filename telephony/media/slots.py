@@ -143,5 +143,6 @@ def quarter_of(row: int, rows: int) -> int:
 
 def rows_of_quarter(used: NDArray[np.bool_], quarter: int) -> Rows:
     """The used rows whose turn this sub-tick is."""
-    first, end = (-(-at * len(used) // QUARTERS) for at in (quarter, quarter + 1))
-    return np.flatnonzero(used[first:end]) + first
+    first = -(-quarter * len(used) // QUARTERS)
+    end = -(-(quarter + 1) * len(used) // QUARTERS)
+    return used[first:end].nonzero()[0] + first

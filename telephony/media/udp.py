@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from telephony.media.ports import Arrivals
+from telephony.media.ports import TRUNCATED, Arrivals
 from telephony.media.sockets import RtcpSockets, bind_pairs
 
 ROWS_PER_PORT: Final = 1024
@@ -58,8 +58,13 @@ class _Rows:
         self.iovecs = np.zeros(rows, _IOVEC)
         self.names = np.zeros(rows, _ADDRESS)
         each = np.arange(rows, dtype=np.uint64)
+        # A field of a record is looked up by name each time: those of every sub-tick are kept.
+        self.flags, self.length = self.messages["flags"], self.messages["length"]
+        self.name_bytes = self.messages["name_bytes"]
+        self.base, self.size = self.iovecs["base"], self.iovecs["bytes"]
+        self.address, self.port = self.names["address"], self.names["port"]
         self.messages["name"] = self.names.ctypes.data + each * _ADDRESS.itemsize
-        self.messages["name_bytes"] = _ADDRESS.itemsize
+        self.name_bytes[:] = _ADDRESS.itemsize
         self.messages["iov"] = self.iovecs.ctypes.data + each * _IOVEC.itemsize
         self.messages["iovs"] = 1
         self.names["family"] = socket.AF_INET
@@ -93,6 +98,8 @@ class MmsgDatagrams:
         self._sendmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int]
         self._in: _Rows | None = None
         self._out = _Rows(ROWS_PER_PORT)
+        self._packets: NDArray[np.uint8] | None = None
+        self._bases = np.zeros(0, np.uint64)
         self._turn = 0
 
     def receive(self, into: Arrivals) -> int:
@@ -118,17 +125,18 @@ class MmsgDatagrams:
     def _bind_buffers(self, into: Arrivals) -> _Rows:
         rows = self._in = _Rows(into.rows)
         each = np.arange(into.rows, dtype=np.uint64)
-        rows.iovecs["base"] = into.data.ctypes.data + each * into.ROW_BYTES
-        rows.iovecs["bytes"] = into.ROW_BYTES
+        rows.base[:] = into.data.ctypes.data + each * into.ROW_BYTES
+        rows.size[:] = into.ROW_BYTES
         return rows
 
     def _columns(self, rows: _Rows, into: Arrivals, filled: int) -> None:
-        messages = rows.messages[:filled]
-        truncated = messages["flags"] & socket.MSG_TRUNC != 0
-        into.size[:filled] = np.where(truncated, -1, messages["length"].astype(np.int32))
-        into.address[:filled] = rows.names["address"][:filled]
-        into.source_port[:filled] = rows.names["port"][:filled]
-        messages["name_bytes"] = _ADDRESS.itemsize
+        into.size[:filled] = rows.length[:filled]
+        truncated = rows.flags[:filled] & socket.MSG_TRUNC
+        if truncated.any():
+            into.size[:filled][truncated != 0] = TRUNCATED
+        into.address[:filled] = rows.address[:filled]
+        into.source_port[:filled] = rows.port[:filled]
+        rows.name_bytes[:filled] = _ADDRESS.itemsize
 
     def receive_rtcp(self) -> list[tuple[int, bytes, int, int]]:
         return self._rtcp.receive()
@@ -142,19 +150,22 @@ class MmsgDatagrams:
         addresses: NDArray[np.uint32],
         remote_ports: NDArray[np.uint16],
     ) -> None:
+        if packets is not self._packets:
+            self._packets = packets
+            places = np.arange(len(packets), dtype=np.uint64)
+            self._bases = places * np.uint64(packets.strides[0]) + np.uint64(packets.ctypes.data)
+        out = self._out
         for start in range(0, len(rows), ROWS_PER_PORT):
             part = slice(start, start + ROWS_PER_PORT)
-            count = len(rows[part])
-            out = self._out
-            offsets = rows[part].astype(np.uint64) * np.uint64(packets.strides[0])
-            out.iovecs["base"][:count] = offsets + np.uint64(packets.ctypes.data)
-            out.iovecs["bytes"][:count] = sizes[rows[part]]
-            out.names["address"][:count] = addresses[part]
-            out.names["port"][:count] = remote_ports[part]
-            edges = np.flatnonzero(np.diff(ports[part])) + 1
-            bounds = [0, *edges.tolist(), count]
-            for first, end in pairwise(bounds):
-                self._send(self._fds[int(ports[start + first])], first, end)
+            chosen, by_port = rows[part], ports[part]
+            count = len(chosen)
+            out.base[:count] = self._bases[chosen]
+            out.size[:count] = sizes[chosen]
+            out.address[:count] = addresses[part]
+            out.port[:count] = remote_ports[part]
+            edges = (by_port[1:] != by_port[:-1]).nonzero()[0] + 1
+            for first, end in pairwise((0, *edges.tolist(), count)):
+                self._send(self._fds[int(by_port[first])], first, end)
 
     def _send(self, fd: int, first: int, end: int) -> None:
         while first < end:
