@@ -41,6 +41,7 @@ from agents.conversation.flow import Flow, Step
 from agents.conversation.understanding import completeness
 from agents.conversation.words import tokens
 from agents.exchange.ear import SHORTEST_TURN_S, Ear, Heard
+from agents.exchange.floor import FLOOR_EVENTS, Floor
 from agents.exchange.hearing import Hearing
 from agents.exchange.interruption import Interruption
 from agents.exchange.keys import Keys
@@ -58,8 +59,6 @@ from telephony.call.events import (
     CallHeld,
     CallResumed,
     CallStarted,
-    FloorReturned,
-    FloorTaken,
     LegConnected,
     LegLost,
     LegRemoved,
@@ -119,6 +118,7 @@ class AgentPipeline:
         self._voice = Voice(call, media, self._agent_quiet)
         self._reply = Reply(call, media, agent, self._voice, lines, send)
         self._hearing = Hearing(call, media, self, send)
+        self._floor = Floor(self, self._hearing, self._reply)
         self._reopening = Reopening(call, self._voice, self._reply)
         self._interruption = Interruption(call, media, self._voice, send, self._barged_in)
         self._keys = Keys(call, lambda keys: self._written("keys", keys))
@@ -135,19 +135,18 @@ class AgentPipeline:
     # ----------------------------------------------------------------------------------------- 0. events of the call
 
     def on_event(self, record: Recorded, state: CallState) -> None:
+        if isinstance(record.event, FLOOR_EVENTS):
+            self._floor.on_event(record.event, state, self._call.now_s())
+            return
         match record.event:
             case CallStarted() if self._worker:
                 self._attached(self._worker)
             case LegConnected(leg=leg) if leg == CALLER:
                 self._caller_connected()
-            case FloorTaken(leg=leg):
-                self._floor_taken(leg)
-            case FloorReturned():
-                self._floor_returned()
             case LegRemoved(leg=leg):
                 self._hearing.unlisten(leg)
-            case CallHeld() | LegLost(leg="caller"):
-                self._fall_silent()
+            case CallHeld(leg="caller") | LegLost(leg="caller"):
+                self.fall_silent()
             case CallResumed() if self._may_speak:
                 self._ask("again")
             case SegmentHeard(text=text) if record.actor == TYPED_BY and self._may_speak:
@@ -165,19 +164,9 @@ class AgentPipeline:
 
     def _caller_connected(self) -> None:
         self._hearing.listen(CALLER)
-        if self._may_speak:
-            self._ask("again" if self._greeted else "greet")
-            self._greeted = True
+        self.resume("again")
 
-    def _floor_taken(self, leg: LegId) -> None:
-        """Nothing more of the agent is heard, and both people are."""
-        self._fall_silent()
-        self._reply.taken_at_s = self._call.now_s()
-        self._hearing.only_caller(and_also=leg)
-        self._hearing.listen(leg)
-        self._hearing.expect(CALLER)
-
-    def _fall_silent(self) -> None:
+    def fall_silent(self) -> None:
         """At once, and nothing of what was to come."""
         self._stop_speaking()
         self._keys.forget()
@@ -188,11 +177,10 @@ class AgentPipeline:
         self._voice.flush()
         self._interruption.quiet()
 
-    def _floor_returned(self) -> None:
-        self._hearing.only_caller()
-        self._hearing.expect(CALLER)
+    def resume(self, cause: Cause) -> None:
         if self._may_speak:
-            self._ask("back")
+            self._ask(cause if self._greeted else "greet")
+            self._greeted = True
 
     # --------------------------------------------------------------------------------------------------- 1. the ears
 

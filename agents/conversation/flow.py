@@ -20,7 +20,7 @@
    "clears": ["day", "time"],        slots forgotten on entering
    "reprompts": ["Sorry, which day?"],        in turn, when nothing fitting was understood
    "unfit": ["Which other day?"],    asked after a value outside `expect`'s limits was refused; the reason goes before
-   "ending": ""                      after `say`: "" go on, "end" hang up, "person" ask for a person
+   "ending": ""                      after `say`: "" go on, "end" hang up, "person" ask for one, "transfer:sales" put through
  }],
  "intents": [{
    "name": "hours", "phrases": ["opening hours", "when are you open"],
@@ -28,6 +28,8 @@
    "everywhere": true,               heard in every step
    "next": "", "ending": ""          as in a step; "repeat" says the last question again, "help" what can be asked
  }],
+ "transfers": [{"name": "sales", "to": "+4930123456", "mode": "attended", "brief": ["I have {name} for you."],
+   "then": "return", "leaves": false}],      who may be called, and nobody else; see `agents.conversation.endings`
  "wording": {"not_understood": [...], ...},   sentences of the house, see `agents.conversation.wording`; all optional
  "limits": {"turns": 120, "minutes": 29, "misunderstandings": 3, "silence_s": 8, "silences": 3}
 }
@@ -47,11 +49,20 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
+from agents.conversation.endings import (
+    OF_INTENTS,
+    OF_STEPS,
+    Destination,
+    Ending,
+    faults_of_endings,
+    read_destination,
+    read_ending,
+)
+from agents.conversation.limits import Limits, read_limits
 from agents.conversation.reading import Reader
 from agents.conversation.wording import Wording, read_wording
 
 Kind = Literal["nothing", "intents", "yes_no", "one_of", "digits", "date", "time", "name", "free"]
-Ending = Literal["", "end", "person", "repeat", "help"]
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -123,17 +134,6 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Where a call ends by itself, politely."""
-
-    turns: int = 120
-    minutes: float = 29.0
-    misunderstandings: int = 3
-    silence_s: float = 8.0
-    silences: int = 3
-
-
-@dataclass(frozen=True, slots=True)
 class Flow:
     """A checked definition; immutable, shared by all calls of the agent's version."""
 
@@ -149,6 +149,7 @@ class Flow:
     voice: str
     zone: ZoneInfo
     instructions: str
+    transfers: Mapping[str, Destination] = field(default_factory=dict)
     slot_steps: Mapping[str, Step] = field(init=False, repr=False, compare=False)
     """The first step that asks for each slot."""
 
@@ -193,10 +194,11 @@ def parse_definition(definition: Any) -> Flow:
         never_say=reader.texts("never_say"),
         names=reader.texts("names"),
         wording=read_wording(reader.inner("wording")),
-        limits=_read_limits(reader.inner("limits")),
+        limits=read_limits(reader.inner("limits")),
         voice=reader.text("voice", "slt"),
         zone=_read_zone(reader),
         instructions="\n".join(reader.texts("instructions")),
+        transfers={each.name: each for each in reader.items("transfers", read_destination)},
     )
     reader.close()
     faults.extend(_repeated("steps", [step.name for step in steps]))
@@ -222,7 +224,7 @@ def _read_step(reader: Reader) -> Step:
         clears=reader.names("clears"),
         reprompts=reader.texts("reprompts"),
         unfit=reader.texts("unfit"),
-        ending=_read_ending(reader, ("", "end", "person")),
+        ending=read_ending(reader, OF_STEPS),
     )
     reader.close()
     values = {"yes", "no"} if expect.kind == "yes_no" else {o.value for o in expect.options}
@@ -250,7 +252,7 @@ def _read_intent(reader: Reader) -> Intent:
         say=reader.texts("say"),
         everywhere=reader.flag("everywhere"),
         next=reader.name("next"),
-        ending=_read_ending(reader, get_args(Ending)),
+        ending=read_ending(reader, OF_INTENTS),
     )
     reader.close()
     if not intent.phrases:
@@ -258,11 +260,6 @@ def _read_intent(reader: Reader) -> Intent:
     if not (intent.say or intent.next or intent.ending):
         reader.fault("", "the intent has no effect: give `say`, `next` or `ending`")
     return intent
-
-
-def _read_ending(reader: Reader, allowed: Sequence[str]) -> Ending:
-    value = reader.choice("ending", allowed, "")
-    return next(ending for ending in get_args(Ending) if ending == value)
 
 
 def _read_expect(reader: Reader) -> Expect:
@@ -310,19 +307,6 @@ def _read_minutes(reader: Reader, key: str, default: str) -> int:
     return 0
 
 
-def _read_limits(reader: Reader) -> Limits:
-    standard = Limits()
-    limits = Limits(
-        turns=reader.count("turns", standard.turns, 1, 1000),
-        minutes=reader.number("minutes", standard.minutes, 1, 240),
-        misunderstandings=reader.count("misunderstandings", standard.misunderstandings, 1, 10),
-        silence_s=reader.number("silence_s", standard.silence_s, 3, 60),
-        silences=reader.count("silences", standard.silences, 1, 10),
-    )
-    reader.close()
-    return limits
-
-
 def _read_zone(reader: Reader) -> ZoneInfo:
     name = reader.text("zone", "UTC")
     try:
@@ -351,6 +335,9 @@ def _faults_between(flow: Flow) -> Iterator[str]:
     for intent in flow.intents.values():
         if intent.next and intent.next not in flow.steps:
             yield f"intents[{intent.name}].next: there is no step {intent.next!r}"
+    places = [(f"steps[{step.name}]", step.ending) for step in flow.steps.values()]
+    places += [(f"intents[{intent.name}]", intent.ending) for intent in flow.intents.values()]
+    yield from faults_of_endings(places, flow.transfers)
     yield from _faults_of_sentences(flow)
     yield from _endless_steps(flow)
 
@@ -385,6 +372,9 @@ def sentences_of(flow: Flow) -> Iterator[tuple[str, str]]:
     for intent in flow.intents.values():
         for i, sentence in enumerate(intent.say):
             yield f"intents[{intent.name}].say[{i}]", sentence
+    for destination in flow.transfers.values():
+        for i, sentence in enumerate(destination.brief):
+            yield f"transfers[{destination.name}].brief[{i}]", sentence
 
 
 def _endless_steps(flow: Flow) -> Iterator[str]:

@@ -84,6 +84,9 @@ class _Answer:
                 return self._back()
             case "again":
                 return self._done(self._question())
+            case "transfer":
+                failed = self._word("transfer_failed")
+                return self._done([failed, *self._question()], step=self._step.name)
             case "limit":
                 return self._done([self._word("limit_goodbye")], ending="end")
 
@@ -222,6 +225,9 @@ class _Answer:
                 return self._done([*(said or [self._word("help")]), *self._question()])
             case "":
                 pass
+            case transfer:
+                said = said or [self._word("transfer")]
+                return self._done(said, step=self._step.name, ending=transfer)
         if intent.next:
             return self._enter(intent.next, said)
         return self._done([*said, *self._onwards(said)], step=self._step.name)
@@ -299,7 +305,7 @@ class _Answer:
         offered: Mapping[str, str] = {}
         for part in self._at.meanwhile:
             found = understand(self._flow, self._step, part.text, self._today)
-            if part.speaker == "supervisor":
+            if part.speaker in ("supervisor", "target"):
                 offered = understand(self._flow, _OPEN, part.text, self._today).values
             elif part.speaker == "caller":
                 agreed = understand(self._flow, _YES_NO, part.text, self._today).answer == "yes"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import date
 
+from agents.conversation.endings import transfer_endings
 from agents.conversation.flow import Flow, Step, sentences_of
 from agents.conversation.rendering import Renderer
 from agents.conversation.spoken import spoken_limits
@@ -79,7 +80,8 @@ def _onwards(flow: Flow, names: set[str], slots: Mapping[str, str]) -> frozenset
 
 
 def endings_of(flow: Flow, step: Step | None, reached: frozenset[str]) -> frozenset[str]:
-    """A person may be asked for at any time; the call may end where the flow can end it from here."""
+    """A person may be asked for at any time; the call may end, or be put through, where the flow can from here."""
     targets = {flow.steps[name].ending for name in reached}
     intents = {intent.ending for intent in flow.heard_in(step)} if step is not None else set()
-    return frozenset({"person", *({"end"} & (targets | intents))})
+    named = {"end", *transfer_endings(flow.transfers)}
+    return frozenset({"person", *(named & (targets | intents))})

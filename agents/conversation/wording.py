@@ -38,6 +38,11 @@ class Wording:
     person_waiting: tuple[str, ...] = (
         "A colleague has been told. Meanwhile, I can go on helping you.",
     )
+    transfer: tuple[str, ...] = ("I am putting you through. One moment, please.",)
+    transfer_failed: tuple[str, ...] = (
+        "I am sorry, I could not reach them. I can go on helping you myself.",
+        "I am sorry, nobody could take your call just now.",
+    )
     person_declined: tuple[str, ...] = ("All right, let us try again.",)
     person_awaited: tuple[str, ...] = (
         "I am still asking for a colleague. Thank you for waiting.",

@@ -8,6 +8,8 @@ from typing import Final, Literal
 
 from agents.brain import Audio, Cancel, Prepare, Prepared, Proposal, Say, Think, ToWorker
 from agents.conversation.context import Cause, situation_of
+from agents.conversation.endings import Destination, target_of
+from agents.conversation.rendering import Renderer
 from agents.exchange.answer import Answer, Governor, Verdict
 from agents.exchange.prepared import PreparedLines
 from agents.exchange.published import PublishedAgent
@@ -20,13 +22,16 @@ from telephony.call.events import (
     SlotFilled,
     StepEntered,
 )
-from telephony.call.ids import TurnId, UtteranceId
-from telephony.call.ports import AgentMedia, CallAccess
+from telephony.call.ids import CALLER, LegId, TurnId, UtteranceId
+from telephony.call.ports import AgentMedia, CallAccess, CallerTransfer
 
 FILLER_S: Final = 1.2
 FALLBACK_S: Final = 3.5
 FALLBACK_AGAIN_S: Final = 6.0
 """So long a caller waits for another word while no brain is there."""
+INTRODUCE_S: Final = 15.0
+"""So long the agent may take to say whom it has; then they are put through all the same."""
+_INTRODUCED: Final = "introduced"
 _WHAT: Final[Mapping[str, Literal["sentence", "step", "tool"]]] = {
     "step": "step",
     "slot": "tool",
@@ -160,7 +165,7 @@ class Reply:
             self._say(answer, sentence)
         self._finish(answer)
 
-    def _say(self, answer: Answer, text: str) -> None:
+    def _say(self, answer: Answer, text: str, heard_by: LegId = CALLER) -> None:
         answer.utterances += 1
         name = f"{self.turn}.{answer.generation}.{answer.utterances}"
         utterance = Utterance(
@@ -171,6 +176,7 @@ class Reply:
             self._call.state.conversation.step or self._flow.start,
             protected=text in self._flow.must_say,
             held=not answer.committed,
+            heard_by=heard_by,
         )
         self._voice.begin(utterance)
         ready = self._lines.get(self._flow.voice, self._media.voice_rate_hz, text)
@@ -232,13 +238,56 @@ class Reply:
     def _finish(self, answer: Answer) -> None:
         if answer.complete and answer.committed:
             self._stop_waiting_if_heard()
-            if answer.ending == "end" and not self._voice.busy:
-                self._call.request_end("agent_finished")
+            if not self._voice.busy:
+                self._conclude(answer)
 
     def quiet(self) -> None:
-        """The voice is silent: an answer that ends the call has been heard."""
-        if self.answer is not None and not self.pending and self.answer.ending == "end":
+        """The voice is silent: an answer that ends the call, or puts it through, has been heard."""
+        if self.answer is not None and not self.pending:
+            self._conclude(self.answer)
+
+    def _conclude(self, answer: Answer) -> None:
+        target = target_of(answer.ending, self._flow.transfers)
+        if answer.ending == "end":
             self._call.request_end("agent_finished")
+        elif answer.ending == _INTRODUCED:
+            answer.ending = ""
+            self._put_through()
+        elif target is not None:
+            answer.ending = ""
+            self._call.request_transfer(
+                CallerTransfer(
+                    name=target.name,
+                    destination=target.to,
+                    mode=target.mode,
+                    then=target.then,
+                    brief=" ".join(self._brief(target)),
+                    agent_stays=target.stays,
+                )
+            )
+
+    # --------------------------------------------------------------------------------------------------- putting through
+
+    def introduce(self, to: LegId, name: str) -> None:
+        """The other side of a transfer answered and hears who is put through: sentences of the published flow."""
+        self.drop()
+        self.generation += 1
+        answer = Answer(self.generation, "transfer", "", self._call.now_s(), committed=True)
+        answer.complete, answer.ending = True, _INTRODUCED
+        self.answer = answer
+        self._call.set_timer("introduce", INTRODUCE_S, self._put_through)
+        target = self._flow.transfers.get(name)
+        for text in self._brief(target) if target is not None else ():
+            self._say(answer, text, heard_by=to)
+        self._finish(answer)
+
+    def _put_through(self) -> None:
+        self._call.set_timer("introduce", None, self._put_through)
+        self._call.complete_transfer()
+
+    def _brief(self, target: Destination) -> list[str]:
+        renderer = Renderer(self._flow, self._call.state.conversation.slots, self.today())
+        return [renderer.text(each) for each in target.brief]
 
     # --------------------------------------------------------------------------------------------- when it takes too long
 

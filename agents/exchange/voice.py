@@ -8,7 +8,7 @@ from typing import Final
 
 from agents.turn.heard import heard_text
 from telephony.call.events import UtteranceEnded, UtteranceStarted
-from telephony.call.ids import TurnId, UtteranceId
+from telephony.call.ids import CALLER, LegId, TurnId, UtteranceId
 from telephony.call.ports import AgentMedia, CallAccess, PlayoutMoved, VoiceVerb
 
 BREATH_S: Final = 0.16
@@ -20,7 +20,10 @@ FRAME_S: Final = 0.02
 
 @dataclass(slots=True)
 class Utterance:
-    """One sentence on its way out. Samples are counted at the voice's rate; `whole`: all audio is known."""
+    """One sentence on its way out. Samples are counted at the voice's rate; `whole`: all audio is known.
+
+    `heard_by`: the caller, or whom the agent speaks to while the caller waits.
+    """
 
     id: UtteranceId
     text: str
@@ -28,6 +31,7 @@ class Utterance:
     turn: TurnId | None
     step: str
     protected: bool = False
+    heard_by: LegId = CALLER
     waiting: list[bytes] = field(default_factory=list)
     held: bool = False
     samples: int = 0
@@ -152,6 +156,7 @@ class Voice:
                 text=utterance.text,
                 step=utterance.step,
                 start_s=self._call.now_s(),
+                heard_by=utterance.heard_by,
             )
         )
         return utterance.started

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from telephony.call.events import CallEvent, Recorded
 from telephony.call.ids import CallId, LegId, UtteranceId
 from telephony.call.state import CallState
+from telephony.call.transfer_events import AfterTarget, TransferMode
 
 
 class Clock(Protocol):
@@ -173,6 +174,18 @@ class AgentMedia(Protocol):
         """Duck, pause, resume (from the exact sample), flush (all queued utterances)."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerTransfer:
+    """Where an agent wants its caller to be put through; fields as in `TransferRequested`."""
+
+    name: str
+    destination: str
+    mode: TransferMode = "blind"
+    then: AfterTarget = "return"
+    brief: str = ""
+    agent_stays: bool = True
+
+
 class CallAccess(Protocol):
     """What a participant may do to its call: the session implements it."""
 
@@ -187,6 +200,12 @@ class CallAccess(Protocol):
 
     def request_end(self, cause: str) -> None:
         """The agent ends the call after what it is saying."""
+
+    def request_transfer(self, wish: CallerTransfer) -> None:
+        """The agent wants the caller put through; what becomes of it is told by the events."""
+
+    def complete_transfer(self) -> None:
+        """The agent has spoken with the other side: caller and target shall speak."""
 
     def fail_agent(self, reason: str) -> None:
         """The brain is gone; repeated calls are harmless."""

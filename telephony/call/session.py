@@ -11,12 +11,20 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, Final
 
 from telephony.call.attachments import Attachments
-from telephony.call.commands import CallCommand, EndCall, FailAgent, RemoveLeg, Report
+from telephony.call.commands import (
+    CallCommand,
+    CompleteTransfer,
+    EndCall,
+    FailAgent,
+    RemoveLeg,
+    Report,
+    RequestTransfer,
+)
 from telephony.call.effects import CancelTimer, Effect, Limits, SetTimer, effects
 from telephony.call.errors import CallError, CallGoneError, IllegalTransitionError, NoCapacityError
 from telephony.call.events import (
@@ -28,11 +36,12 @@ from telephony.call.events import (
     ToolRequested,
     UtteranceEnded,
 )
-from telephony.call.ids import CallId, LegId
+from telephony.call.ids import CallId, LegId, TransferId
 from telephony.call.machine import decide, evolve
 from telephony.call.participants import Participants
 from telephony.call.ports import (
     CallAudio,
+    CallerTransfer,
     CallParticipant,
     EventLog,
     LegControl,
@@ -42,7 +51,7 @@ from telephony.call.ports import (
 from telephony.call.serial import record_to_json, row
 from telephony.call.state import CallState, Phase
 from telephony.call.timers import TimerSet
-from telephony.call.transfer_events import TransferRequested
+from telephony.call.transfer_events import TransferMethod, TransferMode, TransferRequested
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +117,8 @@ class CallSession:
         self._abandoned = False
         self._began_s = ports.scheduler.monotonic()
         self.refused = 0
+        self.transfer_method: Callable[[str, TransferMode], TransferMethod] = lambda *_: "bridge"
+        """How a destination is reached; set by whoever carries transfers out."""
 
     # ------------------------------------------------------------------------------------- commands
 
@@ -193,6 +204,17 @@ class CallSession:
         self._timers.set("last words", LAST_WORDS_S, self._end_after_speech)
         if not self._speaking():
             self._end_after_speech()
+
+    def request_transfer(self, wish: CallerTransfer) -> None:
+        method = self.transfer_method(wish.destination, wish.mode)
+        transfer = TransferId(f"a{self._state.seq}")
+        wished = asdict(wish)
+        self.post(
+            RequestTransfer(actor="agent", transfer=transfer, method=method, by="agent", **wished)
+        )
+
+    def complete_transfer(self) -> None:
+        self.post(CompleteTransfer(actor="agent"))
 
     def fail_agent(self, reason: str) -> None:
         self.post(FailAgent(actor="agent", reason=reason))

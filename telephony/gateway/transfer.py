@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Final
 
@@ -79,6 +80,7 @@ class Transfers:
 
     def companion(self, live: LiveCall) -> CallTransfer:
         transfer = CallTransfer(live, self._parts, self._of_call)
+        live.session.transfer_method = partial(self.method_of, live)
         self._of_call[live.session.id] = transfer
         return transfer
 
