@@ -16,7 +16,7 @@ from telephony.sip.dialog import flow_towards
 from telephony.sip.errors import SipStateError
 from telephony.sip.events import InfoReceived, Terminated
 from telephony.sip.flow import Flow
-from telephony.sip.info import info_refusal
+from telephony.sip.info import OutgoingInfos, info_refusal
 from telephony.sip.message import HeaderPair, Request
 from telephony.sip.reinvite import DIALOG_GONE
 from telephony.sip.server_transaction import ServerTransaction
@@ -34,6 +34,7 @@ class InviteSession(ChangingSession):
 
     released: "Callable[[InviteSession], None] | None" = None
     _refers: ReferUsages | None = None
+    _infos: OutgoingInfos | None = None
     _over = False  # the INVITE usage is; the dialog may live on for a transfer
 
     def matches(self, wanted: Replaces) -> bool:
@@ -63,8 +64,10 @@ class InviteSession(ChangingSession):
     def info(self, content_type: str, body: bytes, now: float) -> None:
         if self.phase is Phase.ENDED:
             raise SipStateError("INFO in phase ENDED")
-        user = Done(self._info_done)
-        self.send("INFO", now, user, body=body, content_type=content_type)
+        if self._infos is None:
+            _ = self.dialog  # there is one
+            self._infos = OutgoingInfos(self._send_info, self._info_answered)
+        self._infos.add(content_type, body, now)
 
     def refer(
         self, refer_to: str, now: float, *, referred_by: str = "", replaces: Replaces | None = None
@@ -219,7 +222,10 @@ class InviteSession(ChangingSession):
             self._refers = ReferUsages(self._core, self)
         return self._refers
 
-    def _info_done(self, status: int, now: float) -> None:
+    def _send_info(self, content_type: str, body: bytes, user: TransactionUser, now: float) -> None:
+        self.send("INFO", now, user, body=body, content_type=content_type)
+
+    def _info_answered(self, status: int, now: float) -> None:
         if status in DIALOG_GONE:
             self.dialog_lost(status, now)
 
@@ -248,6 +254,8 @@ class InviteSession(ChangingSession):
             return
         self.phase = Phase.ENDED
         self._timer.stop()
+        if self._infos is not None:
+            self._infos.stop()
         if self._change_out is not None:
             self._change_out.abandon()
         self._drop_change(487, now)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from telephony.sip.errors import SipStateError
 from telephony.sip.events import InfoReceived, Terminated
 from telephony.sip.session import Phase
 from tests.unit.sip_line import answered_call
@@ -81,3 +82,32 @@ def test_no_digit_is_in_the_text_of_an_event():
     line.deliver()
 
     assert "4711" not in repr(line.event("bob", InfoReceived))
+
+
+def test_digits_arrive_in_order_though_the_first_was_lost():
+    line, mine, _ = answered_call()
+    line.lose = lambda entry: entry.startswith("alice INFO") and line.now < 101
+
+    for digit in (b"1", b"2", b"3"):
+        mine.info("application/dtmf", digit, line.now)
+    line.deliver()
+    line.advance(5)
+
+    got = [event.body for event in line.events("bob") if isinstance(event, InfoReceived)]
+    assert got == [b"1", b"2", b"3"]
+    assert "500" not in line.methods("bob")
+
+
+def test_digits_that_wait_have_an_end_and_go_with_the_call():
+    peer = Peer()
+    session, _ = peer.answered()
+    for _ in range(65):
+        session.info("application/dtmf", b"1", peer.now)
+    [(_, first)] = peer.out()
+
+    with pytest.raises(SipStateError):
+        session.info("application/dtmf", b"1", peer.now)
+    session.bye(peer.now)
+    peer.send(reply(first, 200))
+
+    assert peer.out() == []
