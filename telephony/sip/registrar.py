@@ -3,6 +3,7 @@
 Path (RFC 3327) and instances (RFC 5626 6) are kept; the flow a REGISTER came by is the way back to the phone.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ DEFAULT_EXPIRES: Final = 3600
 MIN_EXPIRES: Final = 60
 MAX_BINDINGS: Final = 10
 _MOST_CONTACTS: Final = 10
+_Q: Final = re.compile(r"[01](?:\.[0-9]{0,3})?", re.ASCII)
 _DECISION_SECONDS: Final = 10.0
 _SWEEP: Final = "bindings"
 _SWEEP_SECONDS: Final = 60.0
@@ -64,10 +66,9 @@ class AskedContact:
 
     @property
     def q(self) -> float:
-        try:
-            return min(max(float(self.address.param("q") or 1.0), 0.0), 1.0)
-        except ValueError:
-            return 1.0
+        """1 unless it says otherwise (RFC 3261 20.10)."""
+        text = self.address.param("q") or ""
+        return min(float(text), 1.0) if _Q.fullmatch(text) else 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,10 +114,17 @@ def test_a_call_goes_back_by_the_flow_the_phone_came_by():
     assert invite.headers.all("route") == ["<sip:edge.test;lr>"]
 
 
-def test_all_of_a_call_to_a_phone_behind_nat_goes_by_its_mapping():
-    natted = Flow("udp", ("192.0.2.1", 5060), ("198.51.100.99", 33333))
+@pytest.mark.parametrize(
+    ("natted", "contact"),
+    [
+        (Flow("udp", ("192.0.2.1", 5060), ("198.51.100.99", 33333)), ONE),
+        (Flow("tcp", ("192.0.2.1", 5060), ("198.51.100.99", 33333), 4), ONE),
+        (Flow("wss", ("192.0.2.1", 8443), ("198.51.100.99", 33333), 9), "<sip:k3@x9.invalid;transport=ws>"),
+    ],
+)  # fmt: skip
+def test_all_of_a_call_to_a_phone_behind_nat_goes_by_its_mapping(natted, contact):
     phone = Phone(natted)
-    phone.register(ONE)
+    phone.register(contact)
     [binding] = phone.bindings
     peer = phone.peer
     session = peer.engine.invite(
@@ -126,7 +133,7 @@ def test_all_of_a_call_to_a_phone_behind_nat_goes_by_its_mapping():
     [(_, invite)] = peer.out()
     kept = [p for p in invite.headers.items if p[0] in ("Via", "From", "Call-ID", "CSeq")]
     lines = "".join(f"{name}: {value}\r\n" for name, value in kept)
-    ok = f"SIP/2.0 200 OK\r\n{lines}To: {ONE};tag=t\r\nContact: {ONE}\r\nContent-Length: 0\r\n\r\n"
+    ok = f"SIP/2.0 200 OK\r\n{lines}To: {contact};tag=t\r\nContact: {contact}\r\nContent-Length: 0\r\n\r\n"
 
     acked = peer.send(ok.encode(), natted)
     session.bye(peer.now)
@@ -155,6 +162,17 @@ def test_a_refresh_replaces_and_a_removal_removes():
         (0.5, "sip:anna@10.0.0.1:5070"),
     ]
     assert len(removed.headers.all("contact")) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "q"),
+    [("0.3", 0.3), ("1", 1.0), ("0", 0.0), ("1.9", 1.0), ("nan", 1.0), ("", 1.0), ("-1", 1.0)],
+)
+def test_a_q_that_is_no_number_counts_as_one(text, q):
+    phone = Phone()
+    phone.register(f"{ONE};q={text}")
+
+    assert phone.bindings[0].q == q
 
 
 def test_a_query_changes_nothing():
