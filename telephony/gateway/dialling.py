@@ -25,6 +25,8 @@ from telephony.sip.session import Cause, EndKind, InviteOptions, OutgoingSession
 from telephony.trunks import Trunk
 
 RINGING: Final = 180
+CANCEL_S: Final = 3.0
+"""A host that does not even answer a CANCEL is not waited for: the engine ends what is left (RFC 3261 9.1)."""
 _UNAVAILABLE: Final = 503
 
 
@@ -252,8 +254,12 @@ class LegDialling:
         if self._session is None:
             self._fail(DialFailure(reason))
         else:
+            self._parts.timers.set("ring", CANCEL_S, self._gave_up_waiting)
             self._session.cancel(self._parts.wire.now())
             self._parts.wire.flush()
+
+    def _gave_up_waiting(self) -> None:
+        self._fail(DialFailure(self._ending))
 
     def _fail(self, failure: DialFailure) -> None:
         if self._stage is Stage.OVER:

@@ -10,7 +10,7 @@ import pytest
 
 from telephony.call.timers import TimerSet
 from telephony.gateway.dial_order import DialFailure
-from telephony.gateway.dialling import Attempt, DialParts, LegDialling
+from telephony.gateway.dialling import CANCEL_S, Attempt, DialParts, LegDialling
 from telephony.gateway.sessions import SessionEvent, Sessions
 from telephony.legs.sip_media import UnacceptableOfferError
 from telephony.sip.events import Answered, Provisional, ReinviteReceived, Terminated
@@ -252,6 +252,17 @@ def test_cancel_is_followed_by_one_failure() -> None:
     assert scene.sent[0].cancelled == 1
     assert [failure.reason for failure in scene.failures] == ["cancelled"]
     assert scene.heard[-1] == "over"
+
+
+def test_a_host_that_is_silent_to_the_cancel_is_not_waited_for() -> None:
+    scene = Scene(ring_s=20).begin()
+    scene.clock.advance(20 + CANCEL_S)
+    assert [failure.reason for failure in scene.failures] == ["no_answer"]
+    assert scene.heard[-1] == "over"
+    scene.answers()
+    scene.ends(EndKind.LOCAL)
+    assert len(scene.failures) == 1
+    assert scene.sessions == {}
 
 
 def test_an_answer_that_crosses_the_cancel_is_not_taken() -> None:
