@@ -11,69 +11,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-CONFIG = """#!KAMAILIO
-debug=1
-log_stderror=yes
-fork=yes
-children=2
-auto_aliases=no
-listen=udp:127.0.0.1:{port}
-listen=tcp:127.0.0.1:{port}
-loadmodule "kex.so"
-loadmodule "tm.so"
-loadmodule "tmx.so"
-loadmodule "sl.so"
-loadmodule "rr.so"
-loadmodule "pv.so"
-loadmodule "maxfwd.so"
-loadmodule "textops.so"
-loadmodule "siputils.so"
-loadmodule "sanity.so"
-loadmodule "dispatcher.so"
-loadmodule "ctl.so"
-modparam("ctl", "binrpc", "unix:{folder}/ctl")
-modparam("dispatcher", "list_file", "{folder}/dispatcher.list")
-modparam("dispatcher", "flags", 2)
-modparam("dispatcher", "xavp_dst", "_dsdst_")
-modparam("dispatcher", "ds_ping_interval", 1)
-modparam("dispatcher", "ds_ping_method", "OPTIONS")
-modparam("dispatcher", "ds_ping_from", "sip:lb@127.0.0.1")
-modparam("dispatcher", "ds_probing_mode", 1)
-modparam("dispatcher", "ds_probing_threshold", 1)
-modparam("dispatcher", "ds_inactive_threshold", 1)
-modparam("dispatcher", "ds_ping_reply_codes", "class=2")
-modparam("tm", "fr_timer", 1500)
-modparam("tm", "fr_inv_timer", 30000)
-modparam("rr", "append_fromtag", 1)
+from voiceapp.configuration import REPOSITORY
 
-request_route {{
-  if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
-  if (is_method("OPTIONS") && uri == myself && $rU == $null) {{ sl_send_reply("200", "OK"); exit; }}
-  if (!sanity_check("17895", "7")) exit;
-  if (has_totag()) {{
-    if (loose_route()) {{ t_relay(); exit; }}
-    if (is_method("ACK")) {{ if (t_check_trans()) t_relay(); exit; }}
-    sl_send_reply("404", "Not here"); exit;
-  }}
-  if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
-  if (!is_method("INVITE")) {{ sl_send_reply("405", "Not here"); exit; }}
-  t_check_trans();
-  remove_hf("Route");
-  record_route();
-  if (!ds_select_dst("1", "4")) {{ sl_send_reply("503", "No gateway"); exit; }}
-  t_on_failure("FAILOVER");
-  t_relay();
-}}
-
-failure_route[FAILOVER] {{
-  if (t_is_canceled()) exit;
-  if (t_check_status("503") || (t_branch_timeout() && !t_branch_replied())) {{
-    ds_mark_dst("ip");
-    if (ds_next_dst()) {{ t_on_failure("FAILOVER"); t_relay(); exit; }}
-    send_reply("503", "No gateway");
-  }}
-}}
-"""
+SHIPPED = REPOSITORY / "deploy" / "kamailio" / "kamailio.cfg"
+"""The dispatcher that operators are given."""
 
 
 class Kamailio:
@@ -109,10 +50,11 @@ class Kamailio:
 
 
 @contextmanager
-def kamailio(folder: Path, nodes: Sequence[str], config: str = CONFIG) -> Iterator[Kamailio]:
-    """`nodes`: host:port of each. Its log is `folder/kamailio.log`."""
+def kamailio(folder: Path, nodes: Sequence[str], config: str = "") -> Iterator[Kamailio]:
+    """`nodes`: host:port of each. Its log is `folder/kamailio.log`. `config`: instead of the one we ship."""
     port = _low_port()
-    (folder / "kamailio.cfg").write_text(config.format(port=port, folder=folder))
+    text = config.format(port=port, folder=folder) if config else _shipped(port, folder)
+    (folder / "kamailio.cfg").write_text(text)
     lines = [f"1 sip:{node} 0 0\n" for node in nodes]
     (folder / "dispatcher.list").write_text("".join(lines))
     command = ["kamailio", "-DD", "-E", "-f", str(folder / "kamailio.cfg"), "-Y", str(folder)]
@@ -130,6 +72,16 @@ def kamailio(folder: Path, nodes: Sequence[str], config: str = CONFIG) -> Iterat
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _shipped(port: int, folder: Path) -> str:
+    """With addresses and folders of this test."""
+    values = {"LISTEN": f"127.0.0.1:{port}", "FOLDER": str(folder), "RUN": str(folder)}
+    text = SHIPPED.read_text()
+    for name, value in values.items():
+        text, count = re.subn(f'"!{name}![^!]*!g"', f'"!{name}!{value}!g"', text)
+        assert count == 1, f"{name} is not in {SHIPPED}"
+    return text
 
 
 def _low_port() -> int:
