@@ -47,9 +47,12 @@ events and the next deadline come out. Bodies are `bytes`; headers are `(name, v
         Cause(kind, status, reason, contacts of a 3xx); kind: `EndKind` LOCAL REMOTE CANCELLED REJECTED TIMEOUT TRANSPORT
     message.Request: method, uri, from_, to, call_id, cseq, body, headers.first(name) / .all(name),
       name_addrs(name) for P-Asserted-Identity, Diversion, ...; uri.number: user part, unescaped
-    flow.Flow: transport, local (what the peer reaches: right for our SDP too), remote, connection
+    flow.Flow: transport (udp tcp tls ws wss), local (what the peer reaches: right for our SDP too), remote, connection,
+      name (whom the certificate must be for); .reliable, .secure
     errors.CAUSES, cause_of_status, cause_of_q850, reason_header; SipStateError: the phase does not allow this verb
     transport.SipTransport(engine, on_event, settings: TransportSettings)
       await .start() / await .close()    .flush()              call flush() after using a verb outside of on_event
-      .now() -> float                    .flow(transport, host, port) -> Flow     for `engine.invite`
+      .now() -> float                    .flow(transport, ip, port, name="") -> Flow     for `engine.invite`
+      await .resolve(uri, transport=None, within=3.0) -> list[Flow], in failover order     .listening(transport)
+    tls.TlsSettings; source_guard.SourceGuard(table: address -> Source | None): rates, faults, bans, before parsing
 """
