@@ -146,6 +146,13 @@ def longest_entry(number: str, entries: Iterable[str]) -> str:
     return max((entry for entry in entries if number.startswith(entry)), key=len, default="")
 
 
-def costly_range(number: str, more: Iterable[str] = ()) -> str:
+def costly_range(number: str) -> str:
     """The longest range that needs an entry of its own; empty for an ordinary number."""
-    return longest_entry(number, (*COSTLY, *more))
+    for length in range(_LONGEST_RANGE, 1, -1):
+        if number[:length] in _COSTLY:
+            return number[:length]
+    return ""
+
+
+_COSTLY: Final = frozenset(COSTLY)
+_LONGEST_RANGE: Final = max(map(len, COSTLY))

@@ -34,10 +34,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DialRight:
-    """What one agent may dial. `trunks` and `destinations` empty: all that the trunks allow; they never widen it."""
+    """What one agent may dial. `trunks` None: by any. `destinations` empty: all that the trunks allow, never more."""
 
     limits: Limits = Limits()
-    trunks: frozenset[str] = frozenset()
+    trunks: frozenset[str] | None = None
     destinations: tuple[str, ...] = ()
 
 
@@ -252,7 +252,7 @@ def _candidates(order: OrderFacts, rules: OutboundRules, host: str) -> list[Trun
         if not enabled:
             return _denied("foreign_host")
     right = rules.agents.get(order.agent) if order.agent else None
-    if enabled and right is not None and right.trunks:
+    if enabled and right is not None and right.trunks is not None:
         enabled = [trunk for trunk in enabled if trunk.name in right.trunks]
         if not enabled:
             return _denied("agent_trunk")
@@ -350,7 +350,7 @@ def parse_outbound(
     for part in row.rows("agents"):
         agents[part.text("agent")] = DialRight(
             limits=_limits(part),
-            trunks=frozenset(part.texts("trunks")),
+            trunks=frozenset(part.texts("trunks")) if "trunks" in part else None,
             destinations=_prefixes(part, "destinations"),
         )
     return OutboundRules(

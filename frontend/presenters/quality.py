@@ -109,7 +109,8 @@ def _state(quality: TrunkQuality, state: TrunkState | None) -> tuple[str, str]:
         return "not watched", "none"
     if state.troubled:
         return f"{state.word}, not from {', '.join(state.troubled)}", "fair"
-    return state.word, "good" if state.is_good else "poor" if state.is_bad else "none"
+    word = f"{state.word}: {state.why}" if state.why else state.word
+    return word, "good" if state.is_good else "poor" if state.is_bad else "none"
 
 
 def _figures(whole: Figures) -> list[Figure]:

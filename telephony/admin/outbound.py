@@ -51,7 +51,7 @@ class DialRightAdmin(PublishedAdmin):
     filter_horizontal = ("trunks",)
     fieldsets = (
         (None, {"fields": (("agent", "enabled"), *CAPS)}),
-        ("Only", {"classes": ("collapse",), "fields": ("trunks", "destinations")}),
+        ("Only", {"classes": ("collapse",), "fields": ("any_trunk", "trunks", "destinations")}),
     )
 
 

@@ -166,7 +166,7 @@ class NumberAdmin(PublishedAdmin):
         """Where a call would go by the plan in force; changes nothing."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        form = PreviewForm(request.GET if "called" in request.GET else None)
+        form = PreviewForm(request.POST if request.method == "POST" else None)  # no number in a URL
         context = {
             **self.admin_site.each_context(request),
             "title": "Where would a call go?",

@@ -38,8 +38,13 @@ class DialRight(Caps):
 
     agent = models.SlugField(max_length=64, unique=True)
     enabled = models.BooleanField(default=True)
+    any_trunk = models.BooleanField(
+        "by any trunk",
+        default=True,
+        help_text="Off: only by those chosen below; none chosen: by none.",
+    )
     trunks: models.ManyToManyField[Trunk, Any] = models.ManyToManyField(
-        Trunk, blank=True, related_name="+", help_text="Only by these; none chosen: by any."
+        Trunk, blank=True, related_name="+"
     )
     destinations = models.JSONField(
         default=list,

@@ -29,7 +29,12 @@ from telephony.selectors.routing import (
     trunk_values,
 )
 from telephony.selectors.tokens import placed_with, token_of
-from telephony.selectors.trunks import TrunkState, phones_to_call, trunk_states
+from telephony.selectors.trunks import (
+    TrunkState,
+    extensions_connected,
+    phones_to_call,
+    trunk_states,
+)
 
 __all__ = [
     "UNREADABLE",
@@ -42,6 +47,7 @@ __all__ = [
     "audit_of",
     "called_numbers",
     "due_outbox",
+    "extensions_connected",
     "has_tables",
     "known_state_of_call",
     "log_of_call",

@@ -288,7 +288,7 @@ def _outbound_row() -> Row:
             _caps(right)
             | {
                 "agent": right.agent,
-                "trunks": [trunk.name for trunk in right.trunks.all()],
+                "trunks": None if right.any_trunk else [each.name for each in right.trunks.all()],
                 "destinations": list(right.destinations),
             }
             for right in rights

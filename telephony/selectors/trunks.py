@@ -19,12 +19,14 @@ BAD: Final = frozenset({"down", "failed"})
 class TrunkState:
     """One trunk over all nodes. `word`: registered, up, registering, unknown, down, failed; the best of the nodes'.
 
-    `troubled`: nodes that cannot reach it although others may. `calls`: up now, on all nodes.
+    `why`: what the trouble is, if it is in trouble. `troubled`: nodes that cannot reach it although others may.
+    `calls`: up now, on all nodes.
     """
 
     word: str
     calls: int
     troubled: tuple[str, ...] = ()
+    why: str = ""
 
     @property
     def is_good(self) -> bool:
@@ -60,6 +62,24 @@ def _together(states: Sequence[tuple[str, Mapping[str, Any]]]) -> TrunkState:
         best,
         sum(int(state.get("calls") or 0) for _, state in states),
         tuple(node for node, word in words.items() if word in BAD and best not in BAD),
+        next((why for _, state in states if best in BAD and (why := _why(state))), ""),
+    )
+
+
+def _why(state: Mapping[str, Any]) -> str:
+    return str(state.get("last_error") or state.get("status") or "").replace("_", " ")
+
+
+def extensions_connected() -> frozenset[str] | None:
+    """Phones that are logged in on any node; None if no node can be reached."""
+    health = import_string(settings.NODE_HEALTH)()
+    if not health:
+        return None
+    return frozenset(
+        name
+        for said in health.values()
+        for name, state in (said.get("extensions") or {}).items()
+        if state.get("connected")
     )
 
 

@@ -30,7 +30,8 @@ def announce_routing(report: Callable[[str], None] | None = None) -> None:
         for _, outcome in routing_changed.send_robust(sender=None):
             if isinstance(outcome, Exception):
                 log.error("routing_not_published", exc_info=outcome)
-                outcome = "It is saved, but could not be published; the log says why."
+                why = getattr(outcome, "user_message", "the log says why")
+                outcome = f"It is saved, but could not be published: {why}."
             if report is not None:
                 report(str(outcome))
 

@@ -173,7 +173,7 @@ def test_the_values_for_a_peer_can_be_saved_as_they_are(admin: Client, peer: str
         ({}, "no media node answers"),
         ({"node1": {"trunks": {}}}, "not watched"),
         ({"node1": {"trunks": {"carrier": {"state": "registered", "calls": 3}}}}, "3 calls"),
-        ({"node1": {"trunks": {"carrier": {"state": "down"}}}}, "down"),
+        ({"node1": {"trunks": {"carrier": {"state": "down", "status": 503}}}}, "(503)"),
         (
             {
                 "node1": {"trunks": {"carrier": {"state": "up", "calls": 1}}},
@@ -220,6 +220,22 @@ def test_a_phone_without_a_password_gets_a_strong_one_that_is_shown_once(admin: 
     assert Extension.objects.get().ha1
 
 
+@pytest.mark.parametrize(
+    ("health", "shown"),
+    [
+        ({}, "no media node answers"),
+        ({"node1": {"extensions": {"200": {"connected": 1}}}}, ">logged in"),
+        ({"node1": {"extensions": {"200": {"connected": 0}}}}, "not logged in"),
+    ],
+)
+def test_the_list_says_whose_phone_is_logged_in(
+    admin: Client, health: dict[str, Any], shown: str
+) -> None:
+    add(admin, "extension", name="200", new_password=SECRET)
+    nodes.health.update(health)
+    assert shown in admin.get(reverse("admin:telephony_extension_changelist")).content.decode()
+
+
 def test_a_short_password_is_refused(admin: Client) -> None:
     response = add(admin, "extension", name="200", new_password="1234")
     assert "At least 12 characters" in errors(response)
@@ -251,7 +267,7 @@ def test_rules_of_a_number_are_published_in_their_order_and_can_be_tried(
     def ask(at: str) -> str:
         address = reverse("admin:telephony_number_preview")
         given = {"called": "+49 30 555", "at": at, "zone": "Europe/Berlin"}
-        return unescape(admin.get(address, given).content.decode())
+        return unescape(admin.post(address, given).content.decode())
 
     assert "answered by the agent receptionist, version 1" in ask("2026-11-20 10:00")
     assert "Decided by: office" in ask("2026-11-20 10:00")
@@ -300,7 +316,7 @@ def test_a_queue_rings_its_people_and_then_an_agent(
         response = add(admin, "number", dialled="sales", **rules({"target": "queue", "queue": 1}))
     assert response.status_code == 302, errors(response)
 
-    answer = admin.get(
+    answer = admin.post(
         reverse("admin:telephony_number_preview"), {"called": "sales", "zone": "UTC"}
     )
 
@@ -338,7 +354,7 @@ def test_dial_rights_policy_and_bans_reach_the_nodes(
     address = reverse("admin:telephony_outboundpolicy_change", args=[policy.pk])
     with django_capture_on_commit_callbacks(execute=True):
         assert admin.post(address, data).status_code == 302
-        add(admin, "dialright", agent="receptionist", max_calls=2, destinations="+49")
+        add(admin, "dialright", agent="receptionist", max_calls=2, destinations="+49", any_trunk="")
         add(admin, "ban", network="203.0.113.0/24", reason="scans")
 
     found = plan()
@@ -346,6 +362,7 @@ def test_dial_rights_policy_and_bans_reach_the_nodes(
     assert found.outbound.limits.max_calls == 5
     assert found.outbound.hours[0].hours.days == {1, 2}
     assert found.outbound.agents["receptionist"].destinations == ("+49",)
+    assert found.outbound.agents["receptionist"].trunks == frozenset()
     assert [str(ban.network) for ban in found.bans] == ["203.0.113.0/24"]
 
 
