@@ -89,7 +89,7 @@ class Ears:
         self.want_keys(row, False, wide=False)
 
     def forget_voice(self, voice: int) -> None:
-        for row in np.flatnonzero(self._guarded == voice).tolist():
+        for row in (self._guarded == voice).nonzero()[0].tolist():
             self.unguard(row)
 
     def _enable(self, row: int) -> None:
@@ -127,7 +127,7 @@ class Ears:
         return np.where(sounding, self._gate[rows], np.float32(SILENCE_DBFS))
 
     def _tell_gaps(self, due: Due, first_row: int, now: float, notices: list[Notice]) -> None:
-        for at in np.flatnonzero(due.missing > _GAP_FRAMES).tolist():
+        for at in (due.missing > _GAP_FRAMES).nonzero()[0].tolist():
             handle = SlotHandle(int(self._handles[due.rows[at] + first_row]))
             notices.append(Gap(handle, int(due.missing[at]), now))
 
@@ -146,7 +146,7 @@ class Ears:
 
     def end_silent(self, now: float) -> list[Notice]:
         """Speech of slots from which no frame has come for a while ends where the last loud one was."""
-        rows = np.flatnonzero(self.detectors.speech & (now - self._frame_at > NO_FRAMES))
+        rows = (self.detectors.speech & (now - self._frame_at > NO_FRAMES)).nonzero()[0]
         self.detectors.interrupt(rows)
         return [self._stopped(row, now) for row in rows.tolist()]
 

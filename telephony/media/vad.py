@@ -97,7 +97,7 @@ class VoiceDetectors:
         self._history[rows[stopped]] = 0
         speech = (was | started) & ~stopped
         self.speech[rows] = speech
-        return Heard(level, speech, np.flatnonzero(started), np.flatnonzero(stopped))
+        return Heard(level, speech, started.nonzero()[0], stopped.nonzero()[0])
 
     def onset_frames(self, row: int) -> int:
         """How many frames back the voiced ones of the last four begin: 3 or 4 at an onset."""
@@ -116,7 +116,7 @@ class VoiceDetectors:
         rate, size = samples * 50, samples * 2
         octets = pcm.tobytes()
         process, detectors = _webrtcvad.process, self._detectors
-        asked = np.flatnonzero(level > _DIGITAL_SILENCE_DBFS)
+        asked = (level > _DIGITAL_SILENCE_DBFS).nonzero()[0]
         voiced = np.zeros(len(rows), np.bool_)
         voiced[asked] = [
             process(detectors[row], rate, octets[at * size : at * size + size], samples)

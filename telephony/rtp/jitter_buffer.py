@@ -93,7 +93,7 @@ class JitterBuffers:
 
         Late frames move their playout back at once, so that they are still heard.
         """
-        for i in np.flatnonzero(frames >= self.play[rows] + RING):
+        for i in (frames >= self.play[rows] + RING).nonzero()[0]:
             self._jump(int(rows[i]), int(frames[i]))
         where = frames & (RING - 1)
         duplicate: NDArray[np.bool_] = self.tag[rows, where] == frames
@@ -132,7 +132,7 @@ class JitterBuffers:
 
     def due(self, now: float) -> Due | None:
         """One frame per stream that has one for detection; call until None."""
-        waiting = np.flatnonzero(self.begun & (self.detect <= self.top))
+        waiting = (self.begun & (self.detect <= self.top)).nonzero()[0]
         while len(waiting):
             behind = self.top[waiting] - (RING - 1) - self.detect[waiting]
             if (behind > 0).any():
