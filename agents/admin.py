@@ -106,7 +106,17 @@ class StepInline(admin.StackedInline):
     extra = 0
     formfield_overrides = TEXTS
     fieldsets = (
-        (None, {"fields": (("position", "name"), "say", ("kind", "slot"), ("next", "ending"))}),
+        (
+            None,
+            {
+                "fields": (
+                    ("position", "name"),
+                    "say",
+                    ("kind", "slot"),
+                    ("next", "ending", "transfer"),
+                )
+            },
+        ),
         (
             "Answers, limits and what it says then",
             {
@@ -137,7 +147,7 @@ class IntentInline(admin.StackedInline):
                 "fields": (
                     ("position", "name", "everywhere"),
                     ("phrases", "say"),
-                    ("next", "ending"),
+                    ("next", "ending", "transfer"),
                 )
             },
         ),
@@ -162,6 +172,7 @@ class AgentAdmin(admin.ModelAdmin):
             "Words and rules",
             {"classes": ("collapse",), "fields": ("never_say", "names", "wording", "instructions")},
         ),
+        ("Transfers", {"classes": ("collapse",), "fields": ("transfers",)}),
         (
             "Limits",
             {

@@ -61,6 +61,7 @@ def definition_of(agent: Agent, steps: Any, intents: Any) -> dict[str, Any]:
         "never_say": lines.lines_of(agent.never_say),
         "names": lines.lines_of(agent.names.replace(",", "\n")),
         "wording": lines.wording_of(agent.wording),
+        "transfers": lines.transfers_of(agent.transfers),
         "instructions": lines.lines_of(agent.instructions),
         "limits": {
             "turns": agent.turns,

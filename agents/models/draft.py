@@ -8,12 +8,16 @@ from typing import Any, Final
 from django.core.validators import RegexValidator
 from django.db import models
 
+from agents.conversation.endings import TRANSFER
 from agents.models import lines
 from agents.models.versions import LONGEST_NAME, Agent
 
 NAME: Final = RegexValidator(
     r"^[a-z][a-z0-9_]*$", "Small letters, digits and _, beginning with a letter, such as ask_day."
 )
+
+
+TRANSFER_HELP: Final = "A name of “may put callers through to”; it takes the place of “afterwards”."
 
 
 class AnswerKind(models.TextChoices):
@@ -105,6 +109,9 @@ class Step(models.Model):
     ending = models.CharField(
         "afterwards", max_length=8, blank=True, choices=StepEnding, default=StepEnding.GO_ON
     )
+    transfer = models.CharField(
+        "then puts through to", max_length=LONGEST_NAME, blank=True, help_text=TRANSFER_HELP
+    )
 
     class Meta:
         ordering = ("agent", "position", "id")
@@ -135,7 +142,7 @@ class Step(models.Model):
             "clears": lines.words_of(self.clears),
             "reprompts": lines.lines_of(self.reprompts),
             "unfit": lines.lines_of(self.unfit),
-            "ending": self.ending,
+            "ending": _ending_of(self),
         }
         return _without_empty(body)
 
@@ -162,7 +169,7 @@ class Step(models.Model):
             clears=", ".join(body.get("clears", ())),
             reprompts="\n".join(body.get("reprompts", ())),
             unfit="\n".join(body.get("unfit", ())),
-            ending=body.get("ending", ""),
+            **_ending_fields(body.get("ending", "")),
         )
 
 
@@ -186,6 +193,9 @@ class Intent(models.Model):
     ending = models.CharField(
         "afterwards", max_length=8, blank=True, choices=IntentEnding, default=IntentEnding.GO_ON
     )
+    transfer = models.CharField(
+        "then puts through to", max_length=LONGEST_NAME, blank=True, help_text=TRANSFER_HELP
+    )
 
     class Meta:
         ordering = ("agent", "position", "id")
@@ -206,7 +216,7 @@ class Intent(models.Model):
                 "say": lines.lines_of(self.say),
                 "everywhere": self.everywhere,
                 "next": self.next,
-                "ending": self.ending,
+                "ending": _ending_of(self),
             }
         )
 
@@ -220,5 +230,14 @@ class Intent(models.Model):
             say="\n".join(body.get("say", ())),
             everywhere=body.get("everywhere", False),
             next=body.get("next", ""),
-            ending=body.get("ending", ""),
+            **_ending_fields(body.get("ending", "")),
         )
+
+
+def _ending_of(row: Step | Intent) -> str:
+    return TRANSFER + row.transfer if row.transfer else row.ending
+
+
+def _ending_fields(ending: str) -> dict[str, str]:
+    name = ending.removeprefix(TRANSFER)
+    return {"transfer": name} if ending.startswith(TRANSFER) else {"ending": ending}

@@ -97,6 +97,49 @@ def wording_text(wording: Mapping[str, Sequence[str]]) -> str:
     return "\n".join(f"{key}: {text}" for key, texts in wording.items() for text in texts)
 
 
+TRANSFER_WORDS: Final = ("attended", "ends", "leaves")
+
+
+def transfers_of(text: str) -> list[dict[str, Any]]:
+    """`sales: +4930123456 attended | I have {name} for you.` on each line; the words and sentences may be left out."""
+    transfers: list[dict[str, Any]] = []
+    for name, rest in pairs_of(text, ":", "sales: +4930123456"):
+        head, *brief = (part.strip() for part in rest.split("|"))
+        words = head.split()
+        given = {word for word in words[1:] if word in TRANSFER_WORDS}
+        to = " ".join(word for word in words if word not in given)
+        transfer: dict[str, Any] = {"name": name, "to": to}
+        if "attended" in given:
+            transfer["mode"] = "attended"
+        if "ends" in given:
+            transfer["then"] = "end"
+        if "leaves" in given:
+            transfer["leaves"] = True
+        if brief:
+            transfer["brief"] = brief
+        transfers.append(transfer)
+    return transfers
+
+
+def transfers_text(transfers: Sequence[Mapping[str, Any]]) -> str:
+    """Reads back by `transfers_of`."""
+    rows = []
+    for transfer in transfers:
+        words = [transfer["to"]]
+        words += ["attended"] if transfer.get("mode") == "attended" else []
+        words += ["ends"] if transfer.get("then") == "end" else []
+        words += ["leaves"] if transfer.get("leaves") else []
+        rows.append(
+            " | ".join([f"{transfer['name']}: {' '.join(words)}", *transfer.get("brief", ())])
+        )
+    return "\n".join(rows)
+
+
+def validate_transfers(text: str) -> None:
+    """Raises: ValidationError."""
+    transfers_of(text)
+
+
 def validate_facts(text: str) -> None:
     """Raises: ValidationError."""
     facts_of(text)

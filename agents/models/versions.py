@@ -73,6 +73,14 @@ class Agent(models.Model):
     instructions = models.TextField(
         blank=True, help_text="For a language model only, one per line; the flow itself needs none."
     )
+    transfers = models.TextField(
+        "may put callers through to",
+        blank=True,
+        validators=[lines.validate_transfers],
+        help_text="One per line, “sales: +4930123456”; nobody else is ever called. Words behind the number: attended (the agent "
+        "speaks with them first), ends (the call ends when they hang up), leaves (the agent does not listen). Sentences for "
+        "them after a |. What may be dialled at all is for the outbound rules.",
+    )
     turns = models.PositiveIntegerField("most turns", default=120)
     minutes = models.FloatField("most minutes", default=30)
     misunderstandings = models.PositiveIntegerField(

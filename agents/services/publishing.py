@@ -73,6 +73,7 @@ def write_draft(*, agent: Agent, definition: Mapping[str, Any]) -> None:
     agent.voice = definition.get("voice", "slt")
     agent.zone = definition.get("zone", "UTC")
     agent.facts = lines.facts_text(definition.get("facts", {}))
+    agent.transfers = lines.transfers_text(definition.get("transfers", ()))
     agent.wording = lines.wording_text(definition.get("wording", {}))
     for name in ("must_say", "never_say", "names", "instructions"):
         setattr(agent, name, "\n".join(definition.get(name, ())))

@@ -150,6 +150,20 @@ def test_publishing_counts_up_and_leaves_older_versions_alone(receptionist: Agen
     assert version.definition != first
 
 
+def test_transfers_survive_the_rows_of_the_draft(receptionist: Agent) -> None:
+    assert receptionist.published is not None
+    definition = {
+        **receptionist.published.definition,
+        "transfers": [{"name": "desk", "to": "200", "mode": "attended"}],
+    }
+    definition["intents"] = [{**each} for each in definition["intents"]]
+    definition["intents"][0]["ending"] = "transfer:desk"
+    write_draft(agent=receptionist, definition=definition)
+    draft = draft_definition(receptionist)
+    assert draft["transfers"] == definition["transfers"]
+    assert draft["intents"][0]["ending"] == "transfer:desk"
+
+
 def test_what_is_published_is_the_draft_as_it_is_saved(receptionist: Agent) -> None:
     Agent.objects.filter(pk=receptionist.pk).update(zone="Europe/Paris")
 

@@ -30,6 +30,18 @@ def test_answers_facts_and_wording_read_back_what_they_write() -> None:
     assert lines.wording_of(lines.wording_text(wording)) == wording
 
 
+def test_transfers_read_back_what_they_write() -> None:
+    transfers: list[dict[str, object]] = [
+        {"name": "sales", "to": "+4930123456"},
+        {"name": "desk", "to": "200", "mode": "attended", "brief": ["I have {name}.", "Thanks."]},
+        {"name": "out", "to": "sip:a@b:5070", "then": "end", "leaves": True},
+    ]
+
+    assert lines.transfers_of(lines.transfers_text(transfers)) == transfers
+    with pytest.raises(ValidationError):
+        lines.validate_transfers("sales")
+
+
 def test_every_line_that_cannot_be_read_is_named() -> None:
     with pytest.raises(ValidationError) as refusal:
         lines.answers_of("yes -> booked\nno\n-> day")
