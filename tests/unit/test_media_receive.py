@@ -25,7 +25,7 @@ from tests.unit.media_line import (
 
 
 @pytest.mark.parametrize("start", [0, 1, 2, 65535, 65534, 65520, 32768])
-def test_all_frames_are_heard_whatever_sequence_and_timestamp_begin_with(start: int):
+def test_rtp_seq_wraps_65535(start: int):
     line = Line()
     slot, phone = line.call(sequence=start, timestamp=2**32 - 160 * 7)
     line.talk(phone, noise(40))
@@ -99,7 +99,7 @@ def test_pause_of_a_silence_suppressing_sender_is_no_gap():
     assert line.tap.numbers(slot)[-3:] == [103, 104, 105]
 
 
-def test_padding_extension_and_csrc_are_stripped():
+def test_rtp_padding_and_extension():
     line = Line()
     slot, phone = line.latched()
     packet = build_packet(phone.packet(on_the_wire(noise(1))))
@@ -188,7 +188,7 @@ def test_held_peer_is_not_heard_and_not_sent_to():
     assert len(phone.received()) == sent
 
 
-def test_digit_without_marker_is_told_once():
+def test_dtmf_without_marker_bit():
     line = Line()
     slot, phone = line.latched()
     for flags in (0x0A, 0x0A, 0x8A, 0x8A, 0x8A):
