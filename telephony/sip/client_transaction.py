@@ -71,7 +71,8 @@ class InviteClientTransaction(ClientTransaction):
             self._proceed(response, now)
 
     def _proceed(self, response: Response, now: float) -> None:
-        self.stop_timers("A", "B")
+        if self.state is State.CALLING or response.status >= 200:
+            self.stop_timers("A", "B")  # but not the end that `give_up_at` has set
         if response.status < 200:
             self.state = State.PROCEEDING
         elif response.status < 300:

@@ -185,3 +185,15 @@ def test_cancel_twice_is_refused_and_sends_one():
     session.bye(peer.now)
 
     assert lines(peer.out()) == ["CANCEL sip:desk@peer.test SIP/2.0"]
+
+
+def test_ringing_after_the_cancel_does_not_keep_the_session_for_ever():
+    peer, session, invite = calling()
+    peer.send(reply(invite, 180, "one"))
+    session.cancel(peer.now)
+    peer.out()
+    peer.send(reply(invite, 180, "one"))
+
+    peer.engine.timer(peer.now + 33)
+
+    assert peer.event(Terminated).cause.kind is EndKind.CANCELLED

@@ -1,5 +1,6 @@
 """Seeded random walks of two engines over a bad wire: no step raises, each session ends once, nothing is left."""
 
+import re
 from random import Random
 from typing import Any
 
@@ -146,6 +147,66 @@ class Walk:
 
     def flow(self, side: int):
         return Flow("udp", *((ALICE, BOB) if side == 0 else (BOB, ALICE)))
+
+
+VALUES = (
+    b"", b"0", b"-1", b"4294967296", b"x", b"100rel", b"timer", b"1;refresher=uac", b'"', b"<>", b"*",
+    b"90;refresher=uas", b"<sip:a@[::1]>", b"tel:+49", b";", b"1 1 INVITE", b"sip:x@192.0.2.9",
+)  # fmt: skip
+NAMES = (
+    b"Session-Expires", b"Min-SE", b"RSeq", b"RAck", b"Require", b"Supported", b"Allow", b"Contact",
+    b"Record-Route", b"Retry-After", b"Content-Type", b"Refer-To", b"Event", b"Subscription-State",
+    b"Replaces", b"WWW-Authenticate", b"CSeq", b"To", b"From", b"Via", b"Reason", b"Refer-Sub",
+)  # fmt: skip
+STATUSES = (100, 180, 183, 200, 202, 302, 401, 407, 408, 422, 481, 491, 500, 503, 603, 699)
+METHODS = (b"PRACK", b"UPDATE", b"INFO", b"BYE", b"NOTIFY", b"REFER", b"INVITE", b"OPTIONS")
+
+
+class HostileWalk(Walk):
+    """Some messages arrive as another status, as another request, or with a header that should not be there."""
+
+    def deliver(self) -> None:
+        if self.bag and self.random.random() < 0.4:
+            index = self.random.randrange(len(self.bag))
+            side, data = self.bag[index]
+            change = self.random.choice((self.add, self.replace, self.restate, self.rename))
+            self.bag[index] = (side, change(data))
+        super().deliver()
+
+    def header(self, name: bytes) -> bytes:
+        return name + b": " + self.random.choice(VALUES)
+
+    def add(self, data: bytes) -> bytes:
+        line = self.header(self.random.choice(NAMES))
+        return data.replace(b"\r\n", b"\r\n" + line + b"\r\n", 1)
+
+    def replace(self, data: bytes) -> bytes:
+        lines = data.split(b"\r\n")
+        index = self.random.randrange(1, max(2, len(lines) - 2))
+        lines[index] = self.header(lines[index].partition(b":")[0])
+        return b"\r\n".join(lines)
+
+    def restate(self, data: bytes) -> bytes:
+        status = f"SIP/2.0 {self.random.choice(STATUSES)}".encode()
+        return re.sub(rb"^SIP/2.0 \d{3}", status, data)
+
+    def rename(self, data: bytes) -> bytes:
+        if data.startswith(b"SIP/"):
+            return data
+        method = self.random.choice(METHODS)
+        data = re.sub(rb"^[A-Z]+ ", method + b" ", data)
+        return re.sub(rb"CSeq: (\d+) [A-Z]+", rb"CSeq: \1 " + method, data)
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_a_hostile_walk_raises_nothing_and_leaves_nothing_behind(seed):
+    walk = HostileWalk(seed)
+
+    walk.run()
+    walk.finish()
+
+    assert [engine.session_count for engine in walk.engines] == [0, 0]
+    assert [engine.next_timer() for engine in walk.engines] == [None, None]
 
 
 @pytest.mark.parametrize("seed", range(150))
