@@ -15,6 +15,7 @@ from telephony.models.routing import WEEK
 from telephony.selectors import answering_agents
 from telephony.services import announce_routing, record_audit
 
+LOST = "What was set cannot be decrypted on this machine; set it again."
 DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 

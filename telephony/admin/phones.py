@@ -10,9 +10,9 @@ from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
-from telephony.admin.parts import AgentChoiceField, PublishedAdmin, SecretField, WordsField
+from telephony.admin.parts import LOST, AgentChoiceField, PublishedAdmin, SecretField, WordsField
 from telephony.models import Extension, Queue, QueueMember
-from telephony.selectors import extensions_connected
+from telephony.selectors import UNREADABLE, extensions_connected, readable
 from telephony.services import set_extension_password
 from telephony.trunks import CODECS, EXTENSION_CODECS
 
@@ -54,6 +54,8 @@ class ExtensionForm(forms.ModelForm):
 
     def clean_new_password(self) -> str:
         password: str = self.cleaned_data["new_password"]
+        if not password and readable(self.instance, "ha1") == UNREADABLE:
+            raise ValidationError(LOST)
         if password and len(password) < SHORTEST_PASSWORD:
             raise ValidationError(
                 f"At least {SHORTEST_PASSWORD} characters: phones are attacked day and night."

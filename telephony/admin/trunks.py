@@ -14,6 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from telephony.admin.parts import (
+    LOST,
     LinesField,
     PublishedAdmin,
     SecretField,
@@ -21,7 +22,7 @@ from telephony.admin.parts import (
 )
 from telephony.admin.presets import PRESETS
 from telephony.models import CallerId, Destination, Peer, Trunk
-from telephony.selectors import TrunkState, trunk_states, trunk_values
+from telephony.selectors import UNREADABLE, TrunkState, readable, trunk_states, trunk_values
 from telephony.snapshot_rows import Row, SnapshotError
 from telephony.trunks import CODECS, TRUNK_CODECS, parse_trunks
 
@@ -102,6 +103,8 @@ class TrunkForm(forms.ModelForm):
             self.instance.password = ""
         elif self.cleaned_data.get("new_password"):
             self.instance.password = self.cleaned_data["new_password"]
+        elif readable(self.instance, "password") == UNREADABLE:
+            self.add_error("new_password", LOST)
         return cleaned
 
     def _post_clean(self) -> None:

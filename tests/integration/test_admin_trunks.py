@@ -121,6 +121,19 @@ def test_the_database_does_not_hold_the_password_in_clear(admin: Client) -> None
     assert SECRET not in sealed
 
 
+def test_a_secret_whose_key_is_lost_asks_to_be_set_again(admin: Client, data_folder: Path) -> None:
+    add(admin, "trunk", **TRUNK)
+    add(admin, "extension", name="200", new_password=SECRET)
+    for model in ("trunk", "extension"):
+        with connection.cursor() as cursor:
+            column = "password" if model == "trunk" else "ha1"
+            cursor.execute(f"update telephony_{model} set {column} = 'bm9uc2Vuc2U='")
+        data = blank(admin, model, name="x", hosts="sip.example.com")
+        address = reverse(f"admin:telephony_{model}_change", args=[1])
+        assert "cannot be decrypted" in unescape(admin.post(address, data).content.decode())
+        assert admin.post(address, data | {"new_password": SECRET}).status_code == 302
+
+
 @pytest.mark.parametrize(
     ("field", "value", "text"),
     [
