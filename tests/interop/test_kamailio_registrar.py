@@ -140,7 +140,9 @@ async def test_a_call_reaches_us_while_we_are_registered(trunk, transport):
     refused = [await alice.next(Terminated), await alice.next(Terminated)][-1].cause
 
     assert registered.state is RegistrationState.REGISTERED
-    assert registered.expires_at - bob.transport.now() == pytest.approx(600, abs=5)  # its most
+    assert (registered.expires_at or 0) - bob.transport.now() == pytest.approx(
+        600, abs=20
+    )  # its most
     assert arrived.request.uri.user == "bob"
     assert ended.cause.kind is EndKind.REMOTE
     assert stopped.state is RegistrationState.STOPPED
@@ -154,5 +156,5 @@ async def test_a_wrong_password_fails_and_is_not_tried_again_at_once(trunk):
     failed = await state(bob)
 
     assert (failed.state, failed.status) == (RegistrationState.FAILED, 401)
-    assert failed.retry_at - bob.transport.now() > 20
+    assert (failed.retry_at or 0) - bob.transport.now() > 20
     await bob.transport.close()

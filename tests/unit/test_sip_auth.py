@@ -95,8 +95,8 @@ def test_a_fork_may_hand_on_the_challenges_of_several_servers():
     auth = client()
     again = answered(auth, ours(), challenged(www("one"), www("two"), www("three", more="")))
 
-    realms = [parse_answer(value).realm for value in again.headers.all("authorization")]
-    assert realms == ["one", "two", "three"]
+    proofs = [parse_answer(value) for value in again.headers.all("authorization")]
+    assert [given and given.realm for given in proofs] == ["one", "two", "three"]
 
 
 def test_credentials_are_for_their_realms_only():

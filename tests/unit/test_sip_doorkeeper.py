@@ -33,7 +33,7 @@ class Users:
 
 
 def door():
-    counters = Counter()
+    counters: Counter[str] = Counter()
     return Doorkeeper(counting_ids(), counters), counters
 
 
@@ -119,6 +119,7 @@ def test_a_huge_count_costs_nothing_and_shuts_the_nonce():
     forged = first.headers.first("authorization").replace("nc=00000001", "nc=ffffffff")
     ha1 = ha1_of(given.algorithm, "anna", given.realm, SECRET.password)
     huge = parse_answer(forged)
+    assert huge is not None
     forged = forged.replace(given.response, response_of(ha1, "INVITE", huge))
 
     assert ask(keeper, ours(extra=[("Authorization", forged)])) == "anna"

@@ -131,7 +131,7 @@ def test_what_is_escaped_for_a_uri_comes_back_the_same(text):
 
 def test_a_bad_optional_header_is_absent_and_counted():
     message = Request(Headers([("Min-SE", "soon"), ("x", "90")]), b"", "INVITE", "sip:b.test")
-    counters = Counter()
+    counters: Counter[str] = Counter()
 
     assert read_optional(message, "min-se", parse_min_se, counters) is None
     assert read_optional(message, "session-expires", parse_session_expires, counters) == (

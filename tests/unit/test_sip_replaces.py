@@ -5,6 +5,7 @@ import pytest
 from telephony.sip.events import IncomingInvite, ReferReceived
 from telephony.sip.extensions import write_replaces
 from telephony.sip.headers import parse_name_addr
+from telephony.sip.message import Request
 from telephony.sip.options import Availability
 from telephony.sip.session import InviteOptions, Phase, Replaces
 from tests.unit.sip_line import ALICE, ANSWER, BOB, OFFER, Line, answered_call, make_engine
@@ -121,8 +122,13 @@ def test_a_full_node_still_lets_a_call_be_replaced():
 
 def test_a_node_that_is_not_full_says_which_request_it_judges():
     peer = Peer(make_engine())
-    asked = []
-    peer.engine.availability = lambda request: asked.append(request.method) or Availability()
+    asked: list[str] = []
+
+    def judge(request: Request) -> Availability:
+        asked.append(request.method)
+        return Availability()
+
+    peer.engine.availability = judge
 
     peer.send(request("OPTIONS"), FLOW)
     peer.send(request(branch="b2", call_id="c2", body=OFFER), FLOW)
