@@ -44,14 +44,17 @@ async def test_a_call_by_a_trunk_reaches_its_agent(tmp_path: Path) -> None:
     ("number", "sdp", "status"),
     [
         ("+4930999", None, 404),
+        ("+4930998", None, 403),
         (NUMBER, b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 18\r\n", 488),
     ],
 )  # fmt: skip
-async def test_a_call_that_cannot_be_taken_is_refused_for_what_it_is(
+async def test_codes_488_404_403_not_400(
     tmp_path: Path, number: str, sdp: bytes | None, status: int
 ) -> None:
     async with running_node(tmp_path) as node, running_carrier() as carrier:
-        await load(node, trunk(carrier))
+        forbidden = {"number": "+4930998", "refuse": {"status": 403}}
+        routes = [{"number": NUMBER, "agent": "tone", "version": 1}, forbidden]
+        await load(node, trunk(carrier), routes=routes)
         carrier.call(number, node.configuration.sip.port, sdp=sdp)
         await carrier.until(lambda: carrier.ended)
         assert carrier.ended[0].status == status
