@@ -15,6 +15,8 @@ _LENGTH: Final = re.compile(
 )
 _FOLD: Final = re.compile(rb"\r?\n[ \t]+")
 _DIGITS: Final = re.compile(rb"[0-9]{1,9}")
+# Line ends that begin no ping, whatever comes behind them: how the stream was cut must make no difference.
+_NO_PING: Final = re.compile(rb"(?:\n|\r(?=[^\n])|\r\n(?=[^\r]|\r[^\n]))+")
 PING: Final = b"\r\n\r\n"
 PONG: Final = b"\r\n"
 
@@ -118,17 +120,18 @@ class StreamFramer:
         return self._take(self._needed)
 
     def _line_end(self) -> Item | None:
-        if self._buffer.startswith(PING):
-            del self._buffer[: len(PING)]
-            return Ping()
-        if self._pinged and self._buffer.startswith(PONG):
+        if self._pinged and self._buffer.startswith(PONG) and not self._buffer.startswith(PING):
             del self._buffer[: len(PONG)]
             self._pinged = False
             return Pong()
-        if len(self._buffer) < len(PING) and PING.startswith(self._buffer):
-            return None
-        blank = len(self._buffer) - len(self._buffer.lstrip(b"\r\n"))
-        del self._buffer[:blank]
+        blank = _NO_PING.match(self._buffer)
+        if blank is not None:
+            del self._buffer[: blank.end()]
+        if self._buffer.startswith(PING):
+            del self._buffer[: len(PING)]
+            return Ping()
+        if PING.startswith(self._buffer):
+            return None  # empty, or perhaps half of one
         return self._next()
 
     def _take(self, end: int) -> bytes:

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from telephony.sip.parser import Limits, Refuse, parse
-from telephony.sip.stream import Ping, StreamFramer
+from telephony.sip.stream import Ping, Pong, StreamFramer
 
 HEAD = b"OPTIONS sip:gw.test SIP/2.0\r\nVia: SIP/2.0/TCP a.test;branch=z9hG4bKx\r\n"
 
@@ -74,3 +74,46 @@ def test_octet_by_octet_costs_time_in_proportion():
     small, large = cost(4_000), cost(16_000)
 
     assert large < 12 * small + 0.02
+
+
+def test_a_lone_crlf_answers_our_ping_and_else_may_be_half_of_theirs():
+    framer = StreamFramer()
+
+    half = framer.feed(b"\r\n")
+    whole = framer.feed(b"\r\n")
+    ping = framer.ping()
+    answered = framer.feed(b"\r\n")
+    late = framer.feed(b"\r\n\r\n")
+
+    assert (half, whole) == ([], [Ping()])
+    assert (ping, answered) == (b"\r\n\r\n", [Pong()])
+    assert late == [Ping()]
+
+
+def test_a_ping_while_ours_is_out_is_answered_too():
+    framer = StreamFramer()
+    framer.ping()
+
+    assert framer.feed(b"\r\n\r\n\r\n") == [Ping(), Pong()]
+
+
+def test_line_ends_between_messages_are_no_message_that_has_begun():
+    framer = StreamFramer()
+    framer.feed(b"\r\n")
+    between = framer.partial
+    framer.feed(b"OPTIONS")
+
+    assert (between, framer.partial) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"OPTIONS sip:a SIP/2.0\r\nV\n\r\n\r\n", b"\n\r\n\r\n\r\r\n\n\r\n\r\n\n", b"\r\n\rX\r\n\r\n"],
+)
+def test_what_is_found_does_not_depend_on_how_the_stream_was_cut(data):
+    """Line ends of all kinds: found by `make fuzz`."""
+    whole, pieces = StreamFramer(), StreamFramer()
+
+    found = [item for octet in data for item in pieces.feed(bytes((octet,)))]
+
+    assert found == whole.feed(data)
