@@ -23,7 +23,8 @@ from telephony.sip.sipfrag import read_sipfrag
 from telephony.sip.transaction import LIFETIME
 from telephony.sip.uri import parse_uri
 
-# How long the target may ring after each report, if the reports do not say it themselves.
+# How long the target may ring after each report. A shorter subscription ends with a NOTIFY that says so
+# (RFC 6665 4.2.2); to give up before would ring the target twice, by them and by us.
 _SUBSCRIPTION_SECONDS: Final = 180.0
 _LONGEST_SECONDS: Final = 300.0
 _NO: Final = frozenset({486, 600, 603})
@@ -106,8 +107,8 @@ class OutgoingRefer:
             outcome = ReferOutcome.FAILED if refused else ReferOutcome.TIMEOUT
             self._finish(outcome, self._last_status, now, expects_more=False)
         else:
-            wait = _SUBSCRIPTION_SECONDS if state.expires is None else float(state.expires)
-            self._expect_by(now + min(max(wait, LIFETIME), _LONGEST_SECONDS))
+            wait = max(float(state.expires or 0), _SUBSCRIPTION_SECONDS)
+            self._expect_by(now + min(wait, _LONGEST_SECONDS))
 
     def _reported(self, request: Request, now: float, *, over: bool) -> bool:
         """True if that was the outcome."""

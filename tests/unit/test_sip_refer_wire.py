@@ -158,6 +158,18 @@ def test_a_subscription_that_ends_without_a_final_status(state, expected):
     assert [(event.outcome, event.status) for event in found] == [(expected, 100)]
 
 
+def test_a_short_subscription_does_not_cut_the_ringing_short():
+    peer, _, tag = accepted()
+    peer.send(notify(tag, b"SIP/2.0 180 Ringing\r\n", state="active;expires=20"))
+    peer.engine.timer(peer.now + 100)
+    peer.event(ReferProgress)
+    peer.now += 100
+
+    peer.send(notify(tag, cseq=3))
+
+    assert ended(peer) == (ReferOutcome.ANSWERED, 200)
+
+
 def test_a_bad_subscription_state_is_as_good_as_active():
     peer, _, tag = accepted()
 
