@@ -18,6 +18,7 @@ from telephony.media.g722 import G722Codec
 from telephony.media.opus import OpusCodec, OpusWishes
 from telephony.media.parameters import MediaCodec, RtpParameters
 from telephony.media.resample import NARROW, WIDE, RateConverter
+from telephony.rtp.errors import RtpError
 
 Pcm = NDArray[np.int16]
 
@@ -102,8 +103,10 @@ class Coder:
         return _Sending(kind, wishes, Coding(kind, _new_codec(kind, wishes), wide=self._wide))
 
     def receiving(self, payload_type: int) -> Coding:
-        """By what this payload type is decoded; it must be an accepted one."""
-        kind = self._kinds[payload_type]
+        """By what this payload type is decoded. Raises: RtpError (`payload_type`), if a new SDP took it away."""
+        kind = self._kinds.get(payload_type)
+        if kind is None:
+            raise RtpError("payload_type")
         coding = self._received.get(kind)
         if coding is None:
             coding = Coding(kind, _new_codec(kind, OpusWishes()), wide=self._wide)

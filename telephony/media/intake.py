@@ -5,6 +5,7 @@ Runs in the plane's thread, packet by packet.
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
 import numpy as np
@@ -18,6 +19,8 @@ from telephony.media.slots import CODED, FRAME_SAMPLES, RtpSlots
 from telephony.rtp.jitter_buffer import JitterBuffers
 from telephony.rtp.lengths import Fit
 from telephony.rtp.packet import RtpPacket, sequence_step, timestamp_step
+
+log = logging.getLogger(__name__)
 
 _RESYNC_AFTER: Final = 3
 _MAX_JUMP: Final = 3000
@@ -42,6 +45,7 @@ class Intake:
         self._counters = counters
         self.noise = ComfortNoise(slots.rows)
         self._decoding: dict[int, OrderedDecoder] = {}
+        self._told: set[str] = set()
 
     def clear(self, row: int) -> None:
         """The row's audio so far belongs to nobody."""
@@ -193,13 +197,23 @@ class Intake:
         if change < clock_hz:
             slots.jitter[row] += (change - slots.jitter[row]) / 16
 
+    def _failed(self, error: Exception) -> None:
+        self._counters.handler_errors += 1
+        kind = type(error).__name__
+        if kind not in self._told:
+            self._told.add(kind)
+            log.error("decoder_failed", extra={"kind": kind}, exc_info=error)
+
     def decode(self, now: float) -> None:
         """What the decoders have got since, and what they have waited for long enough."""
         if not self._decoding:
             return
         wide = self._slots.wide
         for decoder in self._decoding.values():
-            decoder.decode(now)
+            try:
+                decoder.decode(now)
+            except Exception as error:  # noqa: BLE001 - whatever a packet does to a decoder, the thread lives
+                self._failed(error)
         for buffers, chosen in ((self._buffers, False), (self._wide_buffers, True)):
             of_rate = (d for row, d in self._decoding.items() if bool(wide[row]) is chosen)
             place_together(buffers, of_rate)

@@ -101,36 +101,42 @@ class OrderedDecoder:
     def decode(self, now: float) -> None:
         """All whose turn has come; a missing packet is waited for 20 ms, then made up for."""
         while self._waiting:
+            lost = 0
             packet = self._waiting.pop(self.next_sequence, None)
             if packet is None:
                 late = now - self._waiting_since >= DETECT_WAIT - 1e-6
                 if not late and len(self._waiting) < _REORDER:
                     return
-                packet = self._skip_to_next()
-            self._decode(packet)
+                packet = self._waiting.pop(self._earliest())
+                lost = sequence_step(packet.sequence, self.next_sequence)
+            self.next_sequence = packet.sequence + 1 & 0xFFFF
             self._waiting_since = now
+            try:
+                if lost:
+                    self._make_up(lost, packet)
+                self._decode(packet)
+            except RtpError as error:
+                self._malformed[error.kind] += 1
 
-    def _skip_to_next(self) -> RtpPacket:
-        """Conceals what is missing before the earliest packet that is there."""
-        sequence = min(self._waiting, key=lambda s: sequence_step(s, self.next_sequence))
-        packet = self._waiting.pop(sequence)
-        self.lost += sequence_step(sequence, self.next_sequence)
+    def _earliest(self) -> int:
+        return min(self._waiting, key=lambda s: sequence_step(s, self.next_sequence))
+
+    def _make_up(self, lost: int, packet: RtpPacket) -> None:
+        """Conceals the `lost` packets before this one; not across a change of codec."""
+        self.lost += lost
         self.holes += 1
         coding = self._coding
         if coding is None or self._coding_of(packet.payload_type) is not coding:
-            return packet
+            return
         frames = timestamp_step(packet.timestamp, self._next_timestamp) // coding.clock_step
-        lost = sequence_step(sequence, self.next_sequence) * self._packet_frames
-        count = max(0, min(frames, lost, _MAX_CONCEALED))
+        count = max(0, min(frames, lost * self._packet_frames, _MAX_CONCEALED))
         for number in range(count):
             last = number == count - 1
             pcm = coding.codec.recover(packet.payload) if last else coding.codec.conceal()
             self._next_timestamp = self._next_timestamp + coding.clock_step & 0xFFFFFFFF
             self._place(coding, pcm)
-        return packet
 
     def _decode(self, packet: RtpPacket) -> None:
-        self.next_sequence = packet.sequence + 1 & 0xFFFF
         coding = self._coding
         if coding is None or self._coding_of(packet.payload_type) is not coding:
             coding = self._take_coding(packet, self.next_frame)

@@ -15,7 +15,7 @@ from telephony.media.notices import Digit, Gap, SpeechStarted
 from telephony.media.opus import OpusCodec
 from telephony.media.parameters import MediaCodec, RtpParameters
 from telephony.rtp.packet import RtpPacket, build_packet, parse_packet
-from tests.unit.media_line import PHONE, Line, Pcm, noise, silence, voiced
+from tests.unit.media_line import PHONE, Line, Pcm, noise, silence, through_ulaw, voiced
 from tests.unit.test_media_packet_slots import Browser, pitch, tone
 
 KINDS = (MediaCodec.G722, MediaCodec.OPUS)
@@ -199,6 +199,41 @@ def test_reinvite_changes_codec_both_ways_on_a_narrow_slot():
     numbers = line.tap.numbers(slot)
     assert numbers == sorted(set(numbers))
     assert line.of(Gap) == []
+
+
+def test_a_packet_that_waits_for_another_when_its_codec_is_taken_away_harms_nobody():
+    line = Line()
+    slot, narrow = line.call(parameters(MediaCodec.G722))
+    phone = WidePhone(line, MediaCodec.G722)
+    phone.talk(tone(10))
+    phone.packet(tone(1))
+    phone.send(phone.packet(tone(1)))
+    line.step()
+    line.apply(ChangeRtp(slot, parameters(MediaCodec.ULAW)))
+    line.step(8)
+    line.talk(narrow, noise(10))
+    counters = line.plane.stats().counters
+    assert (counters.handler_errors, counters.malformed["payload_type"]) == (0, 1)
+    assert len(line.tap.of(slot)) >= 320 * 16
+
+
+def test_a_decoder_that_fails_harms_nobody(monkeypatch: pytest.MonkeyPatch, caplog):
+    line = Line(ports=(10000, 10002))
+    wide, _ = line.call(parameters(MediaCodec.G722))
+    narrow, other = line.call(RtpParameters(("10.0.0.2", 4000)))
+    phone = WidePhone(line, MediaCodec.G722)
+    phone.talk(tone(5))
+    monkeypatch.setattr(G722Codec, "decode", lambda self, payload: 1 / 0)
+    with caplog.at_level("CRITICAL"):
+        for frame in noise(10).reshape(-1, 160):
+            phone.send(phone.packet(tone(1)))
+            other.send(frame)
+            line.frame()
+    assert line.tap.of(narrow).tolist() == through_ulaw(noise(10))[320:].tolist()
+    assert line.plane.stats().counters.handler_errors == 10
+    monkeypatch.undo()
+    phone.talk(tone(10))
+    assert pitch(line.tap.of(wide)[-1600:]) == pytest.approx(440, abs=20)
 
 
 def test_a_phone_may_use_any_codec_it_answered():
