@@ -60,10 +60,7 @@ def _mask(value: Any) -> Any:
 
 
 def _present_start(fields: dict[str, Any], viewer: Viewer) -> dict[str, Any]:
-    transport = str(fields.get("transport") or "")
-    caller = masking.party(str(fields.get("caller") or ""), transport)
-    fields["caller"] = caller if transport == "webrtc" or viewer.may(PII) else masking.mask(caller)
-    fields["called"] = masking.party(str(fields.get("called") or ""), "sip")
+    fields["caller"], fields["called"] = masking.parties(fields, unmasked=viewer.may(PII))
     if not viewer.may(PII):
         fields.pop("variables", None)
     return fields

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 DOTS: Final = "•••"
 SHOWN_DIGITS: Final = 2
@@ -18,6 +19,17 @@ def party(address: str, transport: str) -> str:
         return "Web visitor"
     found = _USER.match(address.strip())
     return found.group(1).strip() if found else "unknown"
+
+
+def parties(call: Mapping[str, Any], *, unmasked: bool) -> tuple[str, str]:
+    """The person and our own number, as they are shown: of a call that we placed, the person is the one called."""
+    transport = str(call.get("transport") or "")
+    ends = [str(call.get(name) or "") for name in ("caller", "called")]
+    if call.get("direction") == "outbound":
+        ends.reverse()
+    person = party(ends[0], transport)
+    shown = person if unmasked or transport == "webrtc" else mask(person)
+    return shown, party(ends[1], "sip") if ends[1] else ""
 
 
 def mask(name: str) -> str:

@@ -28,6 +28,7 @@ def present_outcome(call: str, events: Iterable[Mapping[str, Any]]) -> dict[str,
         "trunk": None,
         "outcome": None,
         "end_cause": None,
+        "answerer": None,
     }
     answered_us: int | None = None
     for body in events:
@@ -44,6 +45,8 @@ def present_outcome(call: str, events: Iterable[Mapping[str, Any]]) -> dict[str,
             case "LegConnected" if event.get("leg") == CALLER and answered_us is None:
                 answered_us = at_us
                 told |= {"state": "answered", "answered_at": _time(at_us)}
+            case "AnswererJudged":
+                told["answerer"] = event["answerer"]
             case "CallEnded":
                 told |= {"state": "ended", "ended_at": _time(at_us), "end_cause": event["cause"]}
                 told["outcome"] = "answered" if answered_us else told["outcome"] or event["cause"]

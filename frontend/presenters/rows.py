@@ -60,10 +60,11 @@ def attention_of(row: Row) -> tuple[int, str]:
 
 
 def present_row(row: Row, viewer: Viewer) -> dict[str, Any]:
-    """The row for this person. `last.partial` marks words that may still change."""
-    caller = masking.party(str(row.get("caller") or ""), str(row.get("transport") or ""))
-    if row.get("transport") != "webrtc" and not viewer.may(PII):
-        caller = masking.mask(caller)
+    """The row for this person. `last.partial` marks words that may still change.
+
+    `caller` is the person at the other end, whoever dialled; `called` is our own number.
+    """
+    caller, called = masking.parties(row, unmasked=viewer.may(PII))
     score, reason = attention_of(row)
     return {
         "id": row["id"],
@@ -71,7 +72,7 @@ def present_row(row: Row, viewer: Viewer) -> dict[str, Any]:
         "direction": row.get("direction") or "inbound",
         "transport": row.get("transport") or "",
         "caller": caller,
-        "called": masking.party(str(row.get("called") or ""), "sip"),
+        "called": called,
         "agent": row.get("agent") or "",
         "version": row.get("version"),
         "step": row.get("step") or "",

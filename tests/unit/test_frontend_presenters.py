@@ -222,3 +222,17 @@ def test_a_transfer_shows_a_colleague_by_name_and_a_number_masked() -> None:
     asked = event("TransferRequested", destination="+15550123", brief="no")
     shown = present_event(asked, WATCHER)
     assert (shown["event"], shown["withheld"]) == ({"destination": "••• 23"}, True)
+
+
+def test_the_person_of_a_call_that_we_placed_is_the_one_called_and_is_masked() -> None:
+    row = {
+        "direction": "outbound",
+        "transport": "sip",
+        "caller": "+4930999",
+        "called": "+4930123456",
+    }
+    shown = present_row(ROW | row, WATCHER)
+    assert (shown["caller"], shown["called"]) == ("••• 56", "+4930999")
+    assert present_row(ROW | row, EVERYTHING)["caller"] == "+4930123456"
+    started = event("CallStarted", **row)
+    assert "123456" not in str(present_event(started, WATCHER))
