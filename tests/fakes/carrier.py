@@ -19,6 +19,8 @@ from telephony.sip.events import (
     IncomingInvite,
     OptionsAnswered,
     Provisional,
+    ReferEnded,
+    ReferReceived,
     RegisterReceived,
     RegistrationChanged,
     SipEvent,
@@ -28,7 +30,14 @@ from telephony.sip.flow import Transport
 from telephony.sip.ids import TokenIds
 from telephony.sip.message import HeaderPair, Request
 from telephony.sip.options import Availability
-from telephony.sip.session import Cause, IncomingSession, InviteOptions, OutgoingSession, Session
+from telephony.sip.session import (
+    Cause,
+    IncomingSession,
+    InviteOptions,
+    OutgoingSession,
+    Replaces,
+    Session,
+)
 from telephony.sip.tls import TlsSettings
 from telephony.sip.transport import SipTransport, TransportSettings
 
@@ -37,7 +46,7 @@ RTP_PORT = 9  # discard: nobody listens, nobody speaks
 
 @dataclass
 class Carrier:
-    """`on_invite` decides what happens to a call of ours; `invites`, `ended` and `statuses` keep what did."""
+    """`on_invite` decides what happens to a call of ours; `invites`, `ended` and the like keep what did."""
 
     engine: SipEngine
     wire: SipTransport = field(init=False)
@@ -47,6 +56,8 @@ class Carrier:
     ended: list[Cause] = field(default_factory=list)
     rung: list[int] = field(default_factory=list)
     answered: list[Session] = field(default_factory=list)
+    refers: list[ReferReceived] = field(default_factory=list)
+    referred: list[ReferEnded] = field(default_factory=list)
     options: list[int] = field(default_factory=list)
     registered: list[RegisterReceived] = field(default_factory=list)
     registrations: list[RegistrationChanged] = field(default_factory=list)
@@ -76,6 +87,10 @@ class Carrier:
                 self.answered.append(session)
             case Terminated(cause=cause):
                 self.ended.append(cause)
+            case ReferReceived():
+                self.refers.append(event)
+            case ReferEnded():
+                self.referred.append(event)
             case OptionsAnswered(status=status):
                 self.options.append(status)
             case RegistrationChanged():
@@ -137,6 +152,7 @@ class Carrier:
         headers: tuple[HeaderPair, ...] = (),
         credentials: Credentials | None = None,
         sdp: bytes | None = None,
+        replaces: Replaces | None = None,
     ) -> OutgoingSession:
         session = self.engine.invite(
             f"sip:{target}@127.0.0.1:{port}",
@@ -145,7 +161,7 @@ class Carrier:
             sdp=offer_answer.offer(self.capabilities).sdp if sdp is None else sdp,
             now=self.wire.now(),
             headers=headers,
-            options=InviteOptions(credentials=credentials),
+            options=InviteOptions(credentials=credentials, replaces=replaces),
         )
         self.sessions.append(session)
         self.wire.flush()
