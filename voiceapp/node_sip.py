@@ -68,6 +68,7 @@ class NodeSip:
         self._parts = parts
         self._ports = ports
         self._started = False
+        self._saved = ""
         self._timers = TimerSet(parts.scheduler)
         address = address_for_peers(configuration)
         identity = Identity(address, ports.sip.port)
@@ -222,13 +223,17 @@ class NodeSip:
             log.error("usage_unreadable", extra={"reason": type(error).__name__})
 
     def _write_usage(self) -> None:
-        draft = self._parts.usage.with_suffix(".new")
         saved = json.dumps(self._book.saved(self.wire.now(), self._wall()))
+        if saved == self._saved:
+            return
+        draft = self._parts.usage.with_suffix(".new")
         try:
             draft.write_text(saved, encoding="utf-8")
             draft.replace(self._parts.usage)
         except OSError as error:
             log.error("usage_not_kept", extra={"reason": error.strerror})
+        else:
+            self._saved = saved
 
     # ------------------------------------------------------------------------------- health
 

@@ -249,6 +249,7 @@ class _Order:
         for way in self._parts.phones.ways(extension, self._parts.wire.now()):
             yield Attempt(
                 trunk=None,
+                phone=self._plan.extensions[extension],
                 target=way.contact,
                 from_=shown_uri(self._order.shown, self._parts.identity),
                 to=f"<sip:{extension}@{self._parts.identity.host_port}>",

@@ -22,7 +22,7 @@ from telephony.sip.events import Answered, Provisional, Terminated
 from telephony.sip.flow import Flow
 from telephony.sip.message import HeaderPair
 from telephony.sip.session import Cause, EndKind, InviteOptions, OutgoingSession
-from telephony.trunks import Trunk
+from telephony.trunks import Extension, Trunk
 
 RINGING: Final = 180
 CANCEL_S: Final = 3.0
@@ -45,6 +45,7 @@ class Attempt:
     """One INVITE to be sent. `trunk` None: a phone of ours."""
 
     trunk: Trunk | None
+    phone: Extension | None = None
     target: str
     from_: str
     to: str
@@ -160,7 +161,7 @@ class LegDialling:
             from_=attempt.from_,
             to=attempt.to,
             flow=attempt.flow,
-            sdp=self._leg.offer(attempt.trunk, secure=attempt.flow.secure),
+            sdp=self._leg.offer(attempt.trunk, secure=attempt.flow.secure, phone=attempt.phone),
             now=now,
             headers=attempt.headers,
             options=attempt.options,

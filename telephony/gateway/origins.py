@@ -22,6 +22,7 @@ from telephony.sip.message import Request
 from telephony.sip.source_guard import OPEN, Source
 from telephony.trunks import Extension, Trunk
 
+_HOSTS_REMEMBERED: Final = 1000
 _TRUNK: Final = Source("trunk", bannable=False)
 _EXTENSION: Final = Source("extension", per_second=50.0, burst=200.0)
 
@@ -59,11 +60,13 @@ class Origins:
         self._plan: DialPlan = EMPTY
         self._trunks: tuple[Trunk, ...] = ()
         self._learned: dict[str, frozenset[str]] = {}
+        self._of_host: dict[str, list[Trunk]] = {}
 
     def take(self, plan: DialPlan) -> None:
         """The plan for requests from now on; the guard has to `forget` then."""
         self._plan = plan
         self._trunks = tuple(trunk for trunk in plan.trunks.values() if trunk.enabled)
+        self._of_host.clear()
         self._learned = {name: self._learned.get(name, frozenset()) for name in plan.trunks}
 
     def learn(self, trunk: str, addresses: Iterable[str]) -> bool:
@@ -71,6 +74,7 @@ class Origins:
         found = frozenset(addresses)
         changed = self._learned.get(trunk) != found
         self._learned[trunk] = found
+        self._of_host.clear()
         return changed
 
     # ------------------------------------------------------------------------------- before parsing
@@ -162,8 +166,15 @@ class Origins:
         return next(iter(by_port or fits), None)
 
     def _candidates(self, flow: Flow) -> list[Trunk]:
-        """Trunks of the source, the narrowest network first."""
+        """Trunks of the source, the narrowest network first; remembered, as each request asks."""
         host = flow.remote[0]
+        if host not in self._of_host:
+            if len(self._of_host) >= _HOSTS_REMEMBERED:
+                self._of_host.clear()
+            self._of_host[host] = self._found(host)
+        return self._of_host[host]
+
+    def _found(self, host: str) -> list[Trunk]:
         found = [trunk for trunk in self._trunks if self._is_of(trunk, host)]
         best = self._plan.trunk_of(host)
         if best in found:

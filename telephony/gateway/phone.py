@@ -212,7 +212,12 @@ class PhoneGateway:
         if credentials is not None:
             session.use_credentials(credentials)
         try:
-            policy = policy_of(invited.origin.trunk, parts.address, secure=session.flow.secure)
+            policy = policy_of(
+                invited.origin.trunk,
+                parts.address,
+                secure=session.flow.secure,
+                phone=invited.origin.extension,
+            )
             place, agreed = reserve(parts.board.plane, policy, invited.sdp, session.flow.remote[0])
         except UnacceptableOfferError as refused:
             warning = (("Warning", refused.warning),)

@@ -13,7 +13,7 @@ from telephony.sdp import offer_answer
 from telephony.sdp.offer_answer import Agreed, Offer
 from telephony.sip.events import Provisional
 from telephony.sip.session import OutgoingSession
-from telephony.trunks import Trunk
+from telephony.trunks import Extension, Trunk
 
 _OK: Final = 200
 
@@ -40,13 +40,15 @@ class DialledLeg(SipLeg):
 
     # ------------------------------------------------------------------------------- attempts
 
-    def offer(self, trunk: Trunk | None, *, secure: bool | None = None) -> bytes:
+    def offer(
+        self, trunk: Trunk | None, *, secure: bool | None = None, phone: Extension | None = None
+    ) -> bytes:
         """SDP for the next INVITE. `secure` None: as the trunk's transport is.
 
         Raises: UnacceptableOfferError for a trunk that wants SRTP over signalling that everybody can read.
         """
         encrypted = trunk is not None and trunk.transport == "tls" if secure is None else secure
-        policy = policy_of(trunk, self._address, secure=encrypted)
+        policy = policy_of(trunk, self._address, secure=encrypted, phone=phone)
         self._place = RtpPlace(self._place.slot, self._place.port, policy)
         self._offer = self._last = offer_answer.offer(self._place.capabilities)
         self._fork = ""

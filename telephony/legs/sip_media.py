@@ -26,9 +26,11 @@ from telephony.sdp.offer_answer import (
     NotAcceptable,
     SrtpPolicy,
 )
-from telephony.trunks import DtmfMode, Trunk
+from telephony.trunks import DtmfMode, Extension, Trunk
 
 _DISCARD: Final = 9
+_ANY_PHONE: Final = ("PCMU", "PCMA", "G722", "OPUS")
+"""Codecs of a phone that nobody has set up, as the phones of old have them first."""
 _NOWHERE: Final = "0.0.0.0"
 
 
@@ -66,14 +68,17 @@ class LegPolicy:
         )
 
 
-def policy_of(trunk: Trunk | None, address: str, *, secure: bool) -> LegPolicy:
+def policy_of(
+    trunk: Trunk | None, address: str, *, secure: bool, phone: Extension | None = None
+) -> LegPolicy:
     """The policy of a trunk's legs, or of a phone's. `secure`: the signalling is encrypted, and so may be its keys.
 
     Raises: UnacceptableOfferError for a trunk that wants SRTP over signalling that everybody can read.
     """
     if trunk is None:
         srtp = SrtpPolicy.OPTIONAL if secure else SrtpPolicy.OFF
-        return LegPolicy(address=address, srtp=srtp)
+        names = phone.codecs if phone is not None else _ANY_PHONE
+        return LegPolicy(address=address, srtp=srtp, codecs=tuple(CODECS[name] for name in names))
     srtp = SrtpPolicy(trunk.srtp)
     if srtp is not SrtpPolicy.OFF and not (secure or trunk.srtp_without_tls):
         if srtp is SrtpPolicy.REQUIRED:

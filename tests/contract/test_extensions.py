@@ -57,11 +57,12 @@ async def test_a_person_is_rung_and_answers_the_caller(tmp_path: Path) -> None:
         running_carrier() as caller,
         running_carrier(rings) as phone,
     ):
-        await load(node, extensions=[extension()], routes=to_person())
+        await load(node, extensions=[extension(codecs=["PCMA"])], routes=to_person())
         await register(phone, node)
         await until_connected(node)
         caller.call(NUMBER, node.configuration.sip.port)
         await caller.until(lambda: 180 in caller.rung)
+        assert b"a=rtpmap:0 PCMU" not in phone.invites[0].body, "the phone's own codecs"
         assert not caller.answered, "nobody has answered yet"
         [invite] = phone.invites
         assert invite.to.uri.user == "200"

@@ -194,3 +194,17 @@ async def test_calls_of_a_trunk_count_whichever_way_they_go(tmp_path: Path) -> N
         await carrier.until(lambda: carrier.ended)
         carrier.on_invite = is_silent
         assert await dial(node)
+
+
+async def test_a_restart_opens_no_new_day_for_the_caps(tmp_path: Path) -> None:
+    async with running_carrier(refuses(486)) as carrier:
+        capped = trunk(carrier, max_calls_per_day=1)
+        async with running_node(tmp_path) as node:
+            await load(node, capped)
+            await ended(node, await dial(node))
+        async with running_node(tmp_path) as node:
+            await load(node, capped)
+            with pytest.raises(RequestError) as refused:
+                await dial(node, id="2")
+            assert refused.value.code == "calls_per_day"
+        assert len(carrier.invites) == 1
