@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
+from telephony.call.commands import CallCommand
 from telephony.call.ids import AGENT, CALLER, COMFORT, RINGBACK, LegId
-from telephony.call.ports import Route
+from telephony.call.ports import MediaFact, Route
 from telephony.legs.call_audio import CallMedia
 from telephony.media.commands import Enqueue, Listen, Remove
 from telephony.media.commands import Route as Edges
 from telephony.media.handles import SourceHandle
 from telephony.media.notices import PlayoutProgress, PlayoutState
+from tests.fakes.calls import CALL
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.plane import FakePlane
 
 TARGET = LegId("target-1")
+
+
+class Call:
+    """A call that nothing is told of."""
+
+    id = CALL
+
+    def now_s(self) -> float:
+        return 0.0
+
+    def media(self, fact: MediaFact) -> None:
+        raise AssertionError("a tone is nobody's voice")
+
+    def post(self, command: CallCommand) -> None:
+        raise AssertionError("a tone is no fact")
+
+    def set_timer(self, name: str, seconds: float | None, callback: Callable[[], None]) -> None:
+        raise AssertionError("a tone has no timer")
 
 
 class Waiting:
@@ -25,6 +47,7 @@ class Waiting:
         self.plane = FakePlane(capacity=capacity)
         self.directory: dict[SourceHandle, CallMedia] = {}
         self.media = CallMedia(self.plane, ManualClock(), 8000, self.directory)
+        self.media.bind(Call())
         self.media.attach(CALLER, self.plane.reserve_rtp()[0], 8000)
 
     def hears(self, *sources: LegId) -> None:
