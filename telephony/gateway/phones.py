@@ -18,7 +18,8 @@ from telephony.sip.uri import parse_uri
 
 log = logging.getLogger(__name__)
 
-LONGEST_S: Final = 3600
+LONGEST_S: Final = 300
+"""Bindings live in the memory of the node: after a restart a phone is away until it registers again. NAT forgets too."""
 FORBIDDEN: Final = 403
 MOST_PLACES: Final = 8
 """Domains one extension registers under at once; more are not remembered."""

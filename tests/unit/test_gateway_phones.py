@@ -66,7 +66,7 @@ def bound(contact: str, expires_at: float, q: float = 1.0) -> Binding:
     return Binding(contact, FLOW, expires_at, q)
 
 
-def test_a_phone_is_taken_for_an_hour_at_most() -> None:
+def test_a_phone_has_to_come_back_before_it_is_forgotten() -> None:
     scene = Scene()
     assert scene.registers("sip:200@gw").accepted == [LONGEST_S]
     assert scene.flushes == 1
