@@ -10,7 +10,7 @@ After that the listener hears, in the loop's thread: `on_ringing` (0..n), `on_ea
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal, Protocol
 
 from telephony.call.commands import CallCommand
@@ -61,14 +61,14 @@ class DialOrder:
     call: DialledCall
     media: CallMedia
     leg: LegId
-    destination: str
+    destination: str = field(repr=False)
     purpose: Purpose = "outbound"
     agent: str = ""
     trunk: str | None = None
-    caller_id: str | None = None
-    headers: tuple[HeaderPair, ...] = ()
+    caller_id: str | None = field(default=None, repr=False)
+    headers: tuple[HeaderPair, ...] = field(default=(), repr=False)
     replaces: Replaces | None = None
-    shown: str = ""
+    shown: str = field(default="", repr=False)
     ring_s: float = RING_S
 
 

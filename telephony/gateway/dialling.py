@@ -7,7 +7,7 @@ any 18x. Nothing a peer sends (a 3xx, a REFER, a digit) makes a second call.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final, Protocol
 
@@ -46,10 +46,10 @@ class Attempt:
 
     trunk: Trunk | None
     phone: Extension | None = None
-    target: str
-    from_: str
-    to: str
-    headers: tuple[HeaderPair, ...]
+    target: str = field(repr=False)
+    from_: str = field(repr=False)
+    to: str = field(repr=False)
+    headers: tuple[HeaderPair, ...] = field(repr=False)
     flow: Flow
     options: InviteOptions
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -208,3 +209,23 @@ async def test_a_restart_opens_no_new_day_for_the_caps(tmp_path: Path) -> None:
                 await dial(node, id="2")
             assert refused.value.code == "calls_per_day"
         assert len(carrier.invites) == 1
+
+
+async def test_no_log_line_holds_a_number(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    caller = "+4930777666"
+    async with running_node(tmp_path) as node, running_carrier() as carrier:
+        await load(node, trunk(carrier))
+        call = await dial(node)
+        await until_up(node)
+        carrier.call(NUMBER, node.sip.port, from_=f"sip:{caller}@carrier.test")
+        await carrier.until(lambda: carrier.answered)
+        carrier.call("+4930999888", node.sip.port, from_=f"sip:{caller}@carrier.test")
+        await carrier.until(lambda: carrier.ended)
+        with pytest.raises(RequestError):
+            await dial(node, destination="+1900555111", id="2")
+        carrier.hang_up()
+        await ended(node, call)
+    told = "\n".join(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)
+    for number in (NUMBER, caller, "4930555000", "4930999888", "1900555111"):
+        assert number.removeprefix("+") not in told
