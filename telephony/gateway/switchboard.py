@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from telephony.call.commands import StartCall
 from telephony.call.errors import CallGoneError
@@ -23,6 +23,8 @@ from telephony.media.handles import SourceHandle
 from telephony.media.notices import Levels, Notice, PlayoutProgress, PlayoutRefused
 
 log = logging.getLogger(__name__)
+
+_OF_VOICES: Final = (PlayoutProgress, PlayoutRefused)
 
 Spawn = Callable[[str, Coroutine[Any, Any, None]], None]
 
@@ -143,7 +145,7 @@ class Switchboard:
         """Hands each notice to the call it is about; those about what has just left are dropped."""
         directory = self._directory
         for notice in batch:
-            if isinstance(notice, PlayoutProgress | PlayoutRefused):
+            if isinstance(notice, _OF_VOICES):
                 media = directory.get(notice.voice)
             elif isinstance(notice, Levels):
                 self._levels(notice)

@@ -6,9 +6,10 @@ The plane knows slots and voices; here they get the names of legs and the times 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from functools import partial
 from typing import Final, Protocol, assert_never
 
-from telephony.call.commands import CallCommand, EndCall, Report
+from telephony.call.commands import CallCommand, EndCall, RemoveLeg, Report
 from telephony.call.events import CallEvent, DigitReceived, MediaTroubled, QualityMeasured
 from telephony.call.ids import AGENT, CALLER, CallId, LegId, UtteranceId
 from telephony.call.ports import (
@@ -78,6 +79,7 @@ class CallMedia:
         self._routes: tuple[Route, ...] = ()
         self._listened: set[LegId] = set()
         self._silent: set[LegId] = set()
+        self._phones: set[LegId] = set()
         self._keys = KeyPresses()
         self._troubles: dict[LegId, set[notices.TroubleKind]] = {}
         self._session: Listener | None = None
@@ -104,8 +106,13 @@ class CallMedia:
 
     # ------------------------------------------------------------------------------- legs
 
-    def attach(self, leg: LegId, slot: SlotHandle, rate_hz: int) -> None:
-        """The leg's audio is on this slot from now on; edges that name the leg take effect."""
+    def attach(self, leg: LegId, slot: SlotHandle, rate_hz: int, *, phone: bool = False) -> None:
+        """The leg's audio is on this slot from now on; edges that name the leg take effect.
+
+        `phone`: a leg that is gone when its audio stays away, without a BYE.
+        """
+        if phone:
+            self._phones.add(leg)
         self._slots[leg] = slot
         self._legs[slot] = leg
         self._directory[slot] = self
@@ -119,6 +126,7 @@ class CallMedia:
             del self._legs[slot]
             self._directory.pop(slot, None)
             self._listened.discard(leg)
+            self._phones.discard(leg)
             self._troubles.pop(leg, None)
             self._keys.forget(leg)
             self._plane.apply(commands.Remove(slot))
@@ -158,7 +166,9 @@ class CallMedia:
         if slot is None:
             return
         self._listened.discard(leg)
-        self.attach(to, slot, self._rates.pop(leg))
+        phone = leg in self._phones
+        self._phones.discard(leg)
+        self.attach(to, slot, self._rates.pop(leg), phone=phone)
         if listened:
             self.listen(to)
 
@@ -265,14 +275,19 @@ class CallMedia:
     def _media_lost(self, session: Listener, leg: LegId, seconds: float) -> None:
         self._silent.add(leg)
         self._report(MediaTroubled(leg=leg, kind="lost", detail=f"{seconds:.0f} s without audio"))
+        gone: CallCommand | None = None
         if leg == CALLER:
             gone = EndCall(cause="media_lost", by="system")
-            session.set_timer("media_lost", MEDIA_LOST_END_S, lambda: session.post(gone))
+        elif leg in self._phones:
+            gone = RemoveLeg(leg=leg, reason="media_lost")
+        if gone is not None:
+            name = f"media_lost:{leg}"
+            session.set_timer(name, MEDIA_LOST_END_S, partial(session.post, gone))
 
     def _media_back(self, session: Listener, leg: LegId) -> None:
         if leg in self._silent:
             self._silent.discard(leg)
-            session.set_timer("media_lost", None, lambda: None)
+            session.set_timer(f"media_lost:{leg}", None, lambda: None)
             self._report(MediaTroubled(leg=leg, kind="ok", detail="audio is back"))
 
     def _troubled(self, leg: LegId, notice: notices.AudioTroubled) -> None:

@@ -241,7 +241,7 @@ class SipLeg:
         if self._media is not None:
             self._attached = True
             rate_hz = MediaCodec(agreed.codec.name).rate_hz
-            self._media.attach(self.id, self._place.slot, rate_hz)
+            self._media.attach(self.id, self._place.slot, rate_hz, phone=True)
 
     def _connect(self, agreed: Agreed) -> None:
         self._connected = True

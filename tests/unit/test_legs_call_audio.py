@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from telephony.call.commands import CallCommand, EndCall, Report
+from telephony.call.commands import CallCommand, EndCall, RemoveLeg, Report
 from telephony.call.events import DigitReceived, MediaTroubled, QualityMeasured
 from telephony.call.ids import AGENT, CALLER, CallId, LegId, UtteranceId
 from telephony.call.ports import (
@@ -157,13 +157,13 @@ def test_a_caller_without_audio_is_given_up_unless_it_comes_back(
     media: CallMedia, call: Call
 ) -> None:
     media.notice(n.MediaLost(SLOT, 20.0, 0.0))
-    seconds, give_up = call.timers["media_lost"]
+    seconds, give_up = call.timers["media_lost:caller"]
     assert seconds == MEDIA_LOST_END_S
     give_up()
     assert call.posted[-1] == EndCall(cause="media_lost", by="system")
 
     media.notice(n.Latched(SLOT, ("127.0.0.1", 1), 0.0))
-    assert "media_lost" not in call.timers
+    assert "media_lost:caller" not in call.timers
     troubles = [event for event in call.reported() if isinstance(event, MediaTroubled)]
     assert [trouble.kind for trouble in troubles] == ["lost", "ok"]
 
@@ -187,6 +187,20 @@ def test_notices_about_what_has_left_are_dropped(
     media.notice(n.Digit(DESK_SLOT, "5", 0.0))
     assert call.facts == []
     assert plane.commands == [c.Remove(DESK_SLOT)]
+
+
+def test_a_dialled_phone_whose_audio_stays_away_leaves_and_a_browser_does_not(
+    media: CallMedia, call: Call
+) -> None:
+    target, slot = LegId("target-1"), SlotHandle(103)
+    media.attach(target, slot, 8000, phone=True)
+    for lost in (slot, SLOT, DESK_SLOT):
+        media.notice(n.MediaLost(lost, 20.0, 1.0))
+    assert set(call.timers) == {"media_lost:target-1", "media_lost:caller"}
+    call.timers["media_lost:target-1"][1]()
+    assert call.posted[-1] == RemoveLeg(leg=target, reason="media_lost")
+    media.notice(n.Latched(slot, ("127.0.0.1", 9), 2.0))
+    assert set(call.timers) == {"media_lost:caller"}
 
 
 def test_the_end_gives_all_handles_back(media: CallMedia, plane: FakePlane) -> None:
