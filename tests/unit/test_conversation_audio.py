@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Literal
 
 import pytest
 
@@ -11,7 +12,7 @@ from agents.conversation.context import Situation, situation_of
 from agents.conversation.flow import parse_definition
 from agents.conversation.model_responder import messages_of
 from agents.conversation.responder import respond
-from telephony.call.events import CallStarted, LegAdded, MediaTroubled, Recorded
+from telephony.call.events import CallEvent, CallStarted, LegAdded, MediaTroubled, Recorded
 from telephony.call.evolution import replay
 from telephony.call.ids import CALLER, CallId
 from telephony.call.state import CallState, Trouble
@@ -19,14 +20,15 @@ from tests.fakes.conversation import RECEPTIONIST
 
 FLOW = parse_definition(RECEPTIONIST)
 TODAY = "2026-11-17"
+Kind = Literal["lost", "gap", "garbled", "one_way", "silent", "clipping", "poor", "ok"]
 START_US = 1_763_000_000_000_000
 GAPS = AudioTrouble("gap", "120 ms", over=True)
 MUTED = AudioTrouble("silent", "only digital silence", over=False)
 
 
-def troubled(*kinds: str) -> CallState:
+def troubled(*kinds: Kind) -> CallState:
     """A call whose caller's audio had these, one a second from the third second on."""
-    events = [
+    events: list[CallEvent] = [
         CallStarted(
             direction="inbound", transport="loopback", called="1", caller="2", agent=None,
             variables={},
