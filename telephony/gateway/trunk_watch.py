@@ -143,6 +143,8 @@ class TrunkWatch:
         before, life.trunk = life.trunk, trunk
         if _place(before) != _place(trunk):
             life.ways, life.down, life.answered = (), set(), set()
+        if not trunk.ping_s:  # nobody would ever find it up again
+            life.down.clear()
         if _registration(before) != _registration(trunk):
             self._stop_registration(life)
         self._look_up(trunk.name)
@@ -194,6 +196,9 @@ class TrunkWatch:
             return
         if ways != life.ways:
             life.ways = ways
+            flows = {way.flow for way in ways}
+            life.down &= flows
+            life.answered &= flows
             self._on_addresses(name, frozenset(way.flow.remote[0] for way in ways))
         if life.trunk.register and life.registration is None:
             self._register(life)

@@ -180,6 +180,26 @@ async def test_names_are_asked_again_and_the_old_addresses_outlive_a_dead_dns() 
     assert scene.watch.states()["carrier"]["last_error"] == "dns"
 
 
+async def test_an_address_that_is_no_longer_the_trunks_is_forgotten() -> None:
+    scene = Scene()
+    await scene.take(CARRIER)
+    scene.watch.failed("carrier", flow("198.51.100.1"), 408)
+    scene.names["sip:one.example.com"] = ["198.51.100.9"]
+    await scene.advance(RESOLVE_S)
+    assert scene.watch.states()["carrier"]["hosts_down"] == 1
+    assert scene.ways[0] == "198.51.100.9"
+
+
+async def test_a_trunk_that_is_no_longer_pinged_is_not_held_down() -> None:
+    scene = Scene()
+    await scene.take(CARRIER)
+    scene.answer("198.51.100.1", 503)
+    scene.answer("198.51.100.2", 503)
+    await scene.take(replace(CARRIER, ping_s=0))
+    assert scene.state() == "unknown"
+    assert scene.watch.down == frozenset()
+
+
 async def test_a_trunk_that_wants_it_is_registered_with() -> None:
     scene = Scene()
     await scene.take(MEMBER)
