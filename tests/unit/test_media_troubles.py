@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from telephony.media import g711
+from telephony.media.commands import Remove
 from telephony.media.g722 import G722Codec
 from telephony.media.notices import AudioRecovered, AudioTroubled, Garbling, TroubleKind
 from telephony.media.parameters import MediaCodec, MediaSettings, RtpParameters
+from telephony.rtp.packet import parse_packet
+from telephony.rtp.rtcp import Report, ReportBlock, build_compound, parse_compound
 from tests.unit.media_line import PHONE, Line, Pcm, silence, voiced
 from tests.unit.wrong_audio import music, noise, speech, tones
 
@@ -241,16 +244,20 @@ def test_pauses_of_a_phone_with_a_noise_gate_are_no_trouble() -> None:
 # ------------------------------------------------------------------------------------------------------------------ loudness
 
 
-def test_overdriven_speech_is_told_in_time_and_ends() -> None:
-    for voice in VOICES:
-        line = Line()
-        _, phone = line.latched()
-        line.talk(phone, speech(6.0, voice))
-        line.talk(phone, speech(0.3, voice))
-        clipped = [n.at for n in line.of(AudioTroubled) if n.kind is TroubleKind.CLIPPING]
-        well = [n.at for n in line.of(AudioRecovered) if n.kind is TroubleKind.CLIPPING]
-        assert (len(clipped), len(well)) == (1, 1), voice
-        assert clipped[0] - START < WITHIN_S + 0.1, voice
+def test_overdriven_speech_of_any_voice_is_told_in_time() -> None:
+    wires = {v: Wire(MediaCodec.ULAW, coded(speech(6.0, v), "PCMU")) for v in VOICES}
+    for voice, troubles in told(wires).items():
+        clipped = [n.at for n in troubles if n.kind is TroubleKind.CLIPPING]
+        assert len(clipped) == 1, voice
+        assert clipped[0] - START < WITHIN_S, voice
+
+
+def test_overdriven_speech_that_is_clean_again_is_told() -> None:
+    line = Line()
+    _, phone = line.latched()
+    line.talk(phone, speech(6.0)[: 160 * 120])
+    line.talk(phone, speech(0.3))
+    assert [n.kind for n in line.of(AudioRecovered)] == [TroubleKind.CLIPPING]
 
 
 # ------------------------------------------------------------------------------------------------------------------- quality
@@ -281,3 +288,53 @@ def test_single_lost_packets_are_no_trouble() -> None:
         phone.lose()
         line.frame()
     assert troubles_of(line) == []
+
+
+def test_g711_under_the_name_of_g722_is_told_in_time() -> None:
+    for form in ("PCMU", "PCMA"):
+        line = Line()
+        _, phone = line.call(RtpParameters(PHONE, payload_type=9, codec=MediaCodec.G722))
+        phone.payload_type = 9
+        octets = coded(speech(0.5, "awb"), form)
+        for start in range(0, len(octets) - 159, 160):
+            phone.send_packet(phone.packet(octets[start : start + 160]))
+            line.frame()
+        first = next(n for n in line.of(AudioTroubled) if n.kind is TroubleKind.GARBLED)
+        assert first.detail == Garbling.WRONG_CODEC, form
+        assert first.at - START < WITHIN_S + 0.1, form
+
+
+def test_right_wideband_audio_is_no_trouble() -> None:
+    for sound in (speech(0.9, "rms", 16000), music(6, 16000), noise("white", 3000, 6, 16000)):
+        line = Line()
+        _, phone = line.call(RtpParameters(PHONE, payload_type=9, codec=MediaCodec.G722))
+        phone.payload_type = 9
+        octets = g722_coded(sound)
+        for start in range(0, len(octets), 160):
+            phone.send_packet(phone.packet(octets[start : start + 160]))
+            line.frame()
+        assert troubles_of(line) == []
+
+
+def test_peer_that_says_goodbye_is_not_missed_and_our_end_says_goodbye() -> None:
+    line = Line()
+    slot, phone = line.latched()
+    farewell = build_compound(Report(phone.ssrc), "phone", goodbye=True)
+    line.datagrams.arrive(farewell, (phone.source[0], phone.source[1] + 1), phone.port, rtcp=True)
+    line.step(900)
+    assert troubles_of(line) == []
+    line.apply(Remove(slot))
+    line.step()
+    last = [sent for sent in line.datagrams.sent if sent.rtcp][-1]
+    ours = parse_packet(phone.received()[-1].data).ssrc
+    assert parse_compound(last.data).goodbyes == (ours,)
+
+
+def test_peer_that_hears_nothing_of_us_is_told_by_its_report() -> None:
+    line = Line()
+    _, phone = line.latched()
+    ours = parse_packet(phone.received()[-1].data).ssrc
+    deaf = build_compound(Report(phone.ssrc, (ReportBlock(ours, 255, 50, 60, 0),)), "phone")
+    line.datagrams.arrive(deaf, (phone.source[0], phone.source[1] + 1), phone.port, rtcp=True)
+    line.talk(phone, voiced(60))
+    assert troubles_of(line) == [(TroubleKind.ONE_WAY, "the peer does not hear us")]
