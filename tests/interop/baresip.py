@@ -94,7 +94,7 @@ class Baresip:
             self._buffer = rest[size + 1 :]
 
     def recording(self) -> Path:
-        """What the phone decoded."""
+        """What the phone decoded, until it was put on hold."""
         return next(self.folder.glob("dump*-dec.wav"))
 
     def close(self) -> None:
