@@ -24,7 +24,7 @@ class RingOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ringing:
-    """Whom a call is for. All ring at once, and the first who answers has it.
+    """Whom a call is for. All ring at once, or `one_by_one` for `ring_s` each; the first who answers has it.
 
     `wait_s`: how long rounds go on (0: one round). `answer_first`: the caller is answered and hears that it rings, as
     in a queue; else the caller's own network rings until somebody answers. `passed`: headers of the caller's INVITE
@@ -35,6 +35,7 @@ class Ringing:
     orders: tuple[RingOrder, ...]
     ring_s: float = RING_S
     wait_s: float = 0.0
+    one_by_one: bool = False
     answer_first: bool = False
     passed: tuple[HeaderPair, ...] = ()
 

@@ -119,6 +119,7 @@ class CallTransfer:
         self._diallings: dict[LegId, Dialling] = {}
         self._ringing: Ringing | None = None
         self._rings_until_s = 0.0
+        self._turn = 0
         self._refers = ReferRequests(live.session, parts.plan, parts.wire, parts.new_id)
         self.legs: dict[LegId, SipLeg] = {}
         self._trunk_refer = TrunkRefer(live, self.legs, parts.refer_uri, parts.wire, parts.new_id)
@@ -197,9 +198,10 @@ class CallTransfer:
     # ------------------------------------------------------------------------------- dialling
 
     def _round(self, state: CallState, transfer: Transfer, ringing: Ringing) -> None:
-        """All persons at once; what cannot even be dialled counts as a phone that failed."""
+        """All persons at once, or the next of them; what cannot even be dialled counts as a phone that failed."""
         refused: DialRefusedError | MediaError | None = None
-        for order in ringing.orders:
+        turn = self._turn % len(ringing.orders) if ringing.orders else 0
+        for order in ringing.orders[turn : turn + 1] if ringing.one_by_one else ringing.orders:
             try:
                 self._try(state, transfer, order, ringing.ring_s, "person")
             except (DialRefusedError, MediaError) as error:
@@ -283,8 +285,12 @@ class CallTransfer:
             self._nobody(transfer, failure)
 
     def _nobody(self, transfer: TransferId, failure: DialFailure) -> None:
-        """The last phone has failed: another round, or the outcome."""
+        """The last phone has failed: the next one, another round, or the outcome."""
         session, ringing = self._live.session, self._ringing
+        self._turn += 1
+        if ringing is not None and ringing.one_by_one and self._turn % max(1, len(ringing.orders)):
+            self._again(transfer, ringing)
+            return
         if ringing is not None and session.now_s() + PAUSE_S < self._rings_until_s:
             session.set_timer("ring_again", PAUSE_S, lambda: self._again(transfer, ringing))
             return

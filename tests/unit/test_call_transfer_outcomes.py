@@ -9,6 +9,7 @@ import pytest
 from telephony.call.commands import (
     AddLeg,
     CancelTransfer,
+    CompleteTransfer,
     ConnectLeg,
     EndCall,
     EndTransfer,
@@ -45,7 +46,9 @@ from tests.fakes.transfers import (
     ANSWERS,
     BRIDGED,
     BY_ANN,
+    CONSULTS,
     FROM_CALLER,
+    LEAVES,
     OTHER,
     QUEUED,
     REFERS,
@@ -191,3 +194,32 @@ def test_a_call_that_we_place_rings_is_answered_and_fails_like_any_other():
 def test_a_supervisor_with_a_leg_of_another_call_listens_on():
     state = after(*TALK, *desk_joins(), *desk_joins(BOBS_LEG, BOB), BY_ANN, ADD, ANSWERS)
     assert {(TARGET, ANNS_LEG), (TARGET, BOBS_LEG)} <= edges(state)
+
+
+def test_a_supervisor_takes_a_call_from_the_person_it_was_put_through_to():
+    state = after(*BRIDGED, *desk_joins(), TakeFloor(leg=ANNS_LEG, who=ANN))
+    assert (state.floor, state.legs[TARGET].phase) == (ANNS_LEG, LegPhase.REMOVED)
+
+
+def test_a_persons_phone_is_replaced_by_another_while_somebody_else_is_rung():
+    desk = LegId("taken-1")
+    add = AddLeg(leg=desk, role="target", transport="sip", replaces=TARGET)
+    state = after(*BRIDGED, ask(transfer=T2, by="supervisor", who=ANN), add)
+    assert state.transfer is not None
+    assert state.transfer.targets == ()
+    replaced = after(ConnectLeg(leg=desk, codec="G722"), state=state)
+    assert (replaced.floor, replaced.legs[TARGET].codec) == (TARGET, "G722")
+
+
+def test_a_release_that_fails_after_the_target_has_gone_returns_the_caller():
+    state = after(*CONSULTS, CompleteTransfer(who=ANN, release=True), LEAVES)
+    events = decide(state, FallBack(transfer=T1, next=T2, status=603))
+    assert outcome(events) == "failed"
+    assert fold(state, *events).floor == ANNS_LEG
+
+
+def test_the_trunk_may_report_ringing_twice_and_for_others_in_vain():
+    state = after(*REFERS, ProgressTransfer(transfer=T1, status=180))
+    again = decide(state, ProgressTransfer(transfer=T1, status=183))
+    assert again == ()
+    assert decide(state, ProgressTransfer(transfer=T2, status=180)) == ()

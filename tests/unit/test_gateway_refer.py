@@ -149,6 +149,25 @@ async def test_a_queue_answers_rings_again_and_gives_up_in_the_end() -> None:
     assert house.state.end_cause == "no_answer"
 
 
+async def test_persons_of_a_queue_may_ring_one_after_the_other() -> None:
+    house = House(agent=False)
+    orders = (RingOrder("200"), RingOrder("201"))
+    ringing = Ringing(name="q", orders=orders, one_by_one=True, wait_s=60.0)
+    house.transfers.ring(house.live, ringing)
+    await settle()
+    for number, name in enumerate(("200", "201", "200"), 1):
+        assert len(house.dialler.dialled) == number
+        assert house.dialler.last.order.destination == name
+        house.dialler.last.fails("no_answer")
+        await settle()
+        house.bench.clock.advance(PAUSE_S if name == "201" else 0.0)
+        await settle()
+    house.dialler.last.answers()
+    await settle()
+    assert house.state.floor == house.dialler.last.order.leg
+    await house.end()
+
+
 async def test_the_agent_answers_if_nobody_else_does() -> None:
     house = House(first=True)
     house.transfers.ring(house.live, Ringing(name="200", orders=(RingOrder("200"),)))
