@@ -258,7 +258,7 @@ class PhoneGateway:
                     name=name,
                     orders=tuple(_phone(person, plan) for person in persons),
                     ring_s=ring_s,
-                    wait_s=ring_s * len(persons),
+                    one_by_one=True,
                     answer_first=True,
                 )
             case Forward(trunk=trunk, destination=destination):

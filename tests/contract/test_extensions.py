@@ -26,13 +26,15 @@ def to_person(**more: Any) -> list[dict[str, Any]]:
     return [{"number": NUMBER, "person": {"extension": "200", "ring_s": 5, **more}}]
 
 
-async def register(phone: Carrier, node: RunningNode, password: str = "secret") -> None:
+async def register(
+    phone: Carrier, node: RunningNode, password: str = "secret", name: str = "200"
+) -> None:
     phone.engine.register(
         f"sip:127.0.0.1:{node.configuration.sip.port}",
-        aor="sip:200@127.0.0.1",
+        aor=f"sip:{name}@127.0.0.1",
         flow=phone.wire.flow("udp", "127.0.0.1", node.configuration.sip.port),
         now=phone.wire.now(),
-        credentials=Credentials("200", password),
+        credentials=Credentials(name, password),
     )
     phone.wire.flush()
 
@@ -41,13 +43,13 @@ def failed(phone: Carrier) -> bool:
     return any(change.state is RegistrationState.FAILED for change in phone.registrations)
 
 
-async def connected(node: RunningNode) -> int:
-    return int((await health(node))["extensions"]["200"]["connected"])
+async def connected(node: RunningNode, name: str = "200") -> int:
+    return int((await health(node))["extensions"][name]["connected"])
 
 
-async def until_connected(node: RunningNode) -> None:
+async def until_connected(node: RunningNode, name: str = "200") -> None:
     async with asyncio.timeout(5):
-        while not await connected(node):  # noqa: ASYNC110 - what is awaited is asked for over the bus
+        while not await connected(node, name):  # noqa: ASYNC110 - what is awaited is asked for over the bus
             await asyncio.sleep(0.02)
 
 
@@ -161,3 +163,34 @@ async def test_a_call_that_is_forwarded_says_by_whom_and_whom_it_was_for(tmp_pat
         assert invite.headers.first("X-Order") == "7"
         caller.hang_up()
         await carrier.until(lambda: carrier.ended)
+
+
+async def test_a_queue_rings_its_people_one_after_the_other(tmp_path: Path) -> None:
+    async with (
+        running_node(tmp_path, VOICEAPP_REGISTRAR="1") as node,
+        running_carrier() as caller,
+        running_carrier(rings) as first,
+        running_carrier() as second,
+    ):
+        queue = {"name": "sales", "persons": ["200", "201"], "ring_s": 5}
+        await load(
+            node,
+            extensions=[extension(), extension("201")],
+            queues=[queue],
+            routes=[{"number": NUMBER, "queue": "sales"}],
+        )
+        await register(first, node)
+        await register(second, node, name="201")
+        await until_connected(node)
+        await until_connected(node, "201")
+        caller.call(NUMBER, node.sip.port)
+        await first.until(lambda: first.invites)
+        await caller.until(lambda: caller.answered)
+        assert second.invites == [], "the second is rung only when the first has not answered"
+        first.reject(first.offers[0][0], 486)
+        await second.until(lambda: second.invites)
+        [row] = (await node.ask("calls.rows"))["rows"]
+        caller.hang_up()
+        await second.until(lambda: second.ended)
+        found = await events(node, row["id"])
+        assert of_kind(found, "TransferEnded")[0]["outcome"] == "answered"
