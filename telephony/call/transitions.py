@@ -116,7 +116,7 @@ LEG_PHASES: Final[Mapping[tuple[LegPhase, type[CallEvent]], LegPhase]] = {
 
 TRANSFER_STAGES: Final[Mapping[TransferStage, frozenset[TransferStage]]] = {
     "dialling": frozenset({"ringing", "consulting"}),
-    "ringing": frozenset({"ringing", "consulting"}),
+    "ringing": frozenset({"consulting"}),
     "referring": frozenset({"ringing"}),
     "consulting": frozenset({"completing"}),
     "completing": frozenset(),
