@@ -43,7 +43,7 @@ class Thresholds:
     late_ms: Band = Band(12.0, 6.0)
     overruns_per_s: Band = Band(20.0, 5.0)
     lag_ms: Band = Band(150.0, 60.0)
-    cpu: Band = Band(0.92, 0.80)
+    cpu: Band = Band(0.97, 0.85)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
