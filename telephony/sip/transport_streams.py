@@ -66,6 +66,7 @@ class Streams:
         self._towards: dict[_Way, Connection] = {}
         self._sources: Counter[str] = Counter()
         self._numbers = count(1)
+        self._closed = False
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -84,7 +85,8 @@ class Streams:
         return listener.address if listener is not None else None
 
     def close(self) -> None:
-        """Idempotent."""
+        """Idempotent; what ends a session because of it opens no connection any more."""
+        self._closed = True
         for listener in self._listeners.values():
             listener.close()
         self._listeners = {}
@@ -117,8 +119,10 @@ class Streams:
         return connection if is_for(flow.name, connection.peer, wildcards=wildcards) else None
 
     def _connect(self, flow: Flow, opening: float | None) -> Connection | None:
-        if flow.transport not in ("tcp", "tls") or len(self) >= self._settings.max_connections:
+        if flow.transport not in ("tcp", "tls") or self._closed:
             return None  # a browser cannot be called back
+        if len(self) >= self._settings.max_connections:
+            return None
         tls: TlsLayer | None = None
         if flow.transport == "tls":
             tls = TlsLayer(self._contexts, flow.name or flow.remote[0])

@@ -277,3 +277,18 @@ def test_sockets_carry_the_mark_of_signalling_in_both_families():
     ):
         assert fourth.getsockopt(socket.IPPROTO_IP, socket.IP_TOS) == 0x60
         assert sixth.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS) == 0x60
+
+
+async def test_a_closed_transport_opens_no_connection_for_what_its_end_causes(ends):
+    caller, called = await ends(), await ends()
+    session = caller.call(called, "tcp")
+    await caller.next(Answered)
+
+    await caller.transport.close()
+    session.bye(caller.transport.now())
+    caller.transport.flush()
+    ended = await caller.next(Terminated)
+
+    assert ended.cause.kind is EndKind.LOCAL
+    assert len(caller.transport._streams) <= 1  # the old one, until its loss was told
+    await caller.until(lambda: len(caller.transport._streams) == 0)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 import struct
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from telephony.rtp.dtmf import DigitReceiver
 from telephony.rtp.errors import RtpError
@@ -20,13 +22,15 @@ from telephony.sdp.description import write as write_sdp
 from telephony.sdp.errors import SdpError
 from telephony.sdp.offer_answer import Agreed, accept_answer, answer, offer
 from telephony.sip import digest, extensions, headers
-from telephony.sip.errors import SipSyntaxError
+from telephony.sip.errors import SipSyntaxError, TlsError
 from telephony.sip.message import write
 from telephony.sip.oversize import LargeRequests
 from telephony.sip.parser import Drop, Parsed, Refuse, parse
 from telephony.sip.stream import StreamFramer
+from telephony.sip.tls import TlsContexts, TlsLayer
 from telephony.sip.uri import parse_uri
 from telephony.sip.websocket import WebSocketFramer
+from tests.fakes.certificates import Authority
 from tests.fuzz.dialogs import FLOW, Called, Calling
 from tests.fuzz.seeds import HEADER_VALUES, SDPS, WEBSOCKET_FRAMES, WEBSOCKET_UPGRADE
 from tests.fuzz.sip_corpus import own_messages, rfc4475_messages
@@ -144,6 +148,43 @@ def websocket(data: bytes) -> None:
         framer.outgoing()
 
 
+@cache
+def tls_contexts() -> TlsContexts:
+    """With a certificate for `gw.test`, whose files are read once."""
+    with tempfile.TemporaryDirectory() as folder:
+        contexts = TlsContexts(Authority(Path(folder)).settings("gw.test"))
+        contexts.client("gw.test")
+        return contexts
+
+
+@cache
+def tls_records() -> list[bytes]:
+    """What a client says: its hello, the end of its handshake, a request, its goodbye."""
+    client, server = TlsLayer(tls_contexts(), "gw.test"), TlsLayer(tls_contexts(), None)
+    client.start()
+    hello = client.outgoing()
+    server.feed(hello)
+    return [
+        hello,
+        server.outgoing(),
+        b"\x17\x03\x03\x00\x40" + bytes(64),
+        b"\x15\x03\x03\x00\x02\x01\x00",
+    ]
+
+
+def tls(data: bytes) -> None:
+    server = TlsLayer(tls_contexts(), None)
+    with suppress(TlsError):
+        for at in range(0, len(data), 500):
+            assert server.feed(data[at : at + 500]) == b""
+    server.outgoing()
+    client = TlsLayer(tls_contexts(), "gw.test")
+    client.start()
+    with suppress(TlsError):
+        client.feed(data)
+    assert not client.established
+
+
 def stateless(check: Check) -> Callable[[], Check]:
     return lambda: check
 
@@ -183,5 +224,6 @@ def targets() -> dict[str, Target]:
         "rtp": Target(100, rtp_packets(), stateless(rtp)),
         "rtcp": Target(80, rtcp_packets(), stateless(rtcp)),
         "websocket": Target(15, WEBSOCKET_FRAMES, stateless(websocket)),
+        "tls": Target(4, tls_records(), stateless(tls)),
         "plane": Target(5, rtp_packets() + rtcp_packets(), plane),
     }
