@@ -207,3 +207,26 @@ def test_the_end_gives_all_handles_back(media: CallMedia, plane: FakePlane) -> N
     media.close()
     removed = {command.handle for command in plane.commands if isinstance(command, c.Remove)}
     assert removed == {SLOT, DESK_SLOT, media.voice_handle}
+
+
+def test_a_leg_is_well_again_when_none_of_its_troubles_is_left(
+    media: CallMedia, call: Call
+) -> None:
+    media.notice(n.AudioTroubled(SLOT, n.TroubleKind.GARBLED, "wrong_law", 0.0))
+    media.notice(n.AudioTroubled(SLOT, n.TroubleKind.POOR, "12% lost, MOS 2.9", 1.0))
+    media.notice(n.AudioRecovered(SLOT, n.TroubleKind.GARBLED, 2.0))
+    media.notice(n.AudioRecovered(SLOT, n.TroubleKind.POOR, 3.0))
+    assert call.reported() == [
+        MediaTroubled(leg=CALLER, kind="garbled", detail="wrong_law"),
+        MediaTroubled(leg=CALLER, kind="poor", detail="12% lost, MOS 2.9"),
+        MediaTroubled(leg=CALLER, kind="ok", detail="no longer poor"),
+    ]
+
+
+def test_what_the_peer_lost_of_ours_is_reported_with_the_figures(
+    media: CallMedia, call: Call
+) -> None:
+    media.notice(n.Quality(SLOT, 250, 1, 0, 1, 0.004, 1.2, 80.0, 4.3, 0.0, remote_loss=0.0123))
+    (measured,) = call.reported()
+    assert isinstance(measured, QualityMeasured)
+    assert (measured.rtt_ms, measured.remote_loss_pct) == (80.0, 1.23)

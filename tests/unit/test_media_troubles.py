@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from telephony.media import g711
 from telephony.media.commands import Remove
 from telephony.media.g722 import G722Codec
-from telephony.media.notices import AudioRecovered, AudioTroubled, Garbling, TroubleKind
+from telephony.media.notices import AudioRecovered, AudioTroubled, Garbling, Quality, TroubleKind
 from telephony.media.parameters import MediaCodec, MediaSettings, RtpParameters
 from telephony.rtp.packet import parse_packet
 from telephony.rtp.rtcp import Report, ReportBlock, build_compound, parse_compound
@@ -338,3 +339,12 @@ def test_peer_that_hears_nothing_of_us_is_told_by_its_report() -> None:
     line.datagrams.arrive(deaf, (phone.source[0], phone.source[1] + 1), phone.port, rtcp=True)
     line.talk(phone, voiced(60))
     assert troubles_of(line) == [(TroubleKind.ONE_WAY, "the peer does not hear us")]
+
+
+def test_first_figures_come_within_3_s_and_then_each_5_s() -> None:
+    line = Line()
+    _, phone = line.call()
+    line.talk(phone, np.tile(voiced(100), 7))
+    times = [n.at - START for n in line.of(Quality)]
+    assert times[0] < WITHIN_S
+    assert [round(after - before) for before, after in pairwise(times)] == [5, 5]
