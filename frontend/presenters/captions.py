@@ -71,6 +71,9 @@ class Captions:
     def of_row(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
         """The state, if it is another one than was said last. A replayed event comes without its row."""
         state = str(row.get("state") or "")
+        state = (
+            "hold" if state == "transferring" else state
+        )  # the caller waits, and need not know for whom
         if state in {"", self._state, "ended"}:
             return None
         self._state = state

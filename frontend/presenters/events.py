@@ -60,7 +60,13 @@ def _mask(value: Any) -> Any:
 
 
 def _present_start(fields: dict[str, Any], viewer: Viewer) -> dict[str, Any]:
-    fields["caller"], fields["called"] = masking.parties(fields, unmasked=viewer.may(PII))
+    """The person's number is masked, whoever of us called the other."""
+    transport = str(fields.get("transport") or "")
+    theirs = "called" if fields.get("direction") == "outbound" else "caller"
+    for name in ("caller", "called"):
+        party = masking.party(str(fields.get(name) or ""), transport if name == "caller" else "sip")
+        hidden = name == theirs and transport != "webrtc" and not viewer.may(PII)
+        fields[name] = masking.mask(party) if hidden else party
     if not viewer.may(PII):
         fields.pop("variables", None)
     return fields

@@ -236,3 +236,23 @@ def test_the_person_of_a_call_that_we_placed_is_the_one_called_and_is_masked() -
     assert present_row(ROW | row, EVERYTHING)["caller"] == "+4930123456"
     started = event("CallStarted", **row)
     assert "123456" not in str(present_event(started, WATCHER))
+
+
+def test_a_number_that_we_called_is_masked_like_a_callers() -> None:
+    row = {**ROW, "direction": "outbound", "caller": "+4930999", "called": "+491701234567"}
+    assert present_row(row, WATCHER)["caller"] == "••• 67"
+    shown = present_row(row, EVERYTHING)
+    assert (shown["caller"], shown["called"]) == ("+491701234567", "+4930999")
+    began = event(
+        "CallStarted", direction="outbound", transport="sip", called="+491701234567", caller="+4930999"
+    )  # fmt: skip
+    assert present_event(began, WATCHER)["event"]["called"] == "••• 67"
+    assert present_event(began, WATCHER)["event"]["caller"] == "+4930999"
+
+
+def test_a_caller_who_is_put_through_waits() -> None:
+    assert Captions().of_row({"state": "transferring", "seq": 3}) == {
+        "type": "state",
+        "state": "hold",
+        "seq": 3,
+    }
