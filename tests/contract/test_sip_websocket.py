@@ -116,7 +116,7 @@ async def test_a_message_that_is_too_large_ends_the_connection(ends):
 
 
 async def test_plain_http_and_silence_are_given_up(ends):
-    end = await ends(ws_bind=FREE, times=StreamTimes(opening=0.05))
+    end = await ends(ws_bind=FREE, times=StreamTimes(opening=0.5))
     address = end.transport.listening("ws")
     answers = []
 

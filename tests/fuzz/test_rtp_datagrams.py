@@ -18,6 +18,7 @@ DATAGRAMS = st.binary(max_size=300)
 MUTATIONS = st.lists(st.tuples(st.integers(0, 171), st.integers(0, 255)), max_size=4)
 
 
+@settings(deadline=None)
 @given(DATAGRAMS)
 def test_any_datagram_is_a_packet_or_our_error(data: bytes):
     with suppress(RtpError):
@@ -25,12 +26,14 @@ def test_any_datagram_is_a_packet_or_our_error(data: bytes):
         assert len(packet.payload) <= len(data) - 12
 
 
+@settings(deadline=None)
 @given(DATAGRAMS)
 def test_any_datagram_is_a_report_or_our_error(data: bytes):
     with suppress(RtpError):
         parse_compound(data)
 
 
+@settings(deadline=None)
 @given(MUTATIONS, st.integers(0, 60))
 def test_any_damaged_report_is_a_report_or_our_error(changes: list[tuple[int, int]], cut: int):
     data = bytearray(build_compound(Report(5, (), 1 << 40), "media"))
@@ -40,6 +43,7 @@ def test_any_damaged_report_is_a_report_or_our_error(changes: list[tuple[int, in
         parse_compound(bytes(data[: len(data) - cut]))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2**32 - 1), st.binary(max_size=8)), max_size=20))
 def test_any_events_give_telephone_digits_only(events: list[tuple[int, bytes]]):
     receiver = DigitReceiver()
