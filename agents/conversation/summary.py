@@ -10,6 +10,7 @@ from typing import Final
 from telephony.call.events import AgentFailed, FloorTaken, Misunderstood, Recorded, TurnTimed
 from telephony.call.evolution import replay
 from telephony.call.state import CallState, Said
+from telephony.call.transfer_events import TransferEnded, TransferRequested
 
 MOST_QUESTIONS: Final = 5
 COUNTED: Final = (("turns", "turn"), ("barge_ins", "interruption"))
@@ -90,6 +91,19 @@ def _people(records: Sequence[Recorded], state: CallState) -> list[str]:
     lines = [f"Taken over by {', '.join(dict.fromkeys(taken))}."] if taken else []
     if state.conversation.person_requested is not None and not taken:
         lines.append("A person was asked for and none took the call.")
+    return [*lines, *_transfers(records)]
+
+
+def _transfers(records: Sequence[Recorded]) -> list[str]:
+    """Each attempt by name, without the number, and what became of it."""
+    names: dict[str, str] = {}
+    lines: list[str] = []
+    for record in records:
+        match record.event:
+            case TransferRequested(transfer=transfer, name=name):
+                names[transfer] = name or "somebody else"
+            case TransferEnded(transfer=transfer, outcome=outcome) if outcome != "fell_back":
+                lines.append(f"Transfer to {names.get(transfer, 'somebody else')}: {outcome}.")
     return lines
 
 
