@@ -14,7 +14,7 @@ from telephony.gateway.sessions import SessionEvent, Sessions
 from telephony.gateway.switchboard import LiveCall, Switchboard
 from telephony.gateway.transfer import Transfers
 from telephony.legs.incoming_leg import IncomingLeg
-from telephony.legs.sip_leg import SipLeg, Wire
+from telephony.legs.sip_leg import Wire
 from telephony.legs.sip_media import LegPolicy, UnacceptableOfferError, reserve
 from telephony.media.errors import MediaError
 from telephony.sip.events import IncomingInvite, Terminated
@@ -85,8 +85,7 @@ class Replacements:
 
     def _find(self, replaced: Session | None) -> tuple[LiveCall, LegId] | None:
         for live in self._parts.board.calls():
-            legs: dict[LegId, SipLeg] = self._parts.transfers.of(live).legs
-            for name, leg in legs.items():
+            for name, leg in self._parts.transfers.legs_of(live).items():
                 if leg.session is replaced:
                     return live, name
         return None

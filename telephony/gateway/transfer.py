@@ -7,7 +7,7 @@ before `TransferRequested` is on disk, and what is dialled is cancelled when its
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -86,6 +86,11 @@ class Transfers:
 
     def of(self, live: LiveCall) -> CallTransfer:
         return self._of_call[live.session.id]
+
+    def legs_of(self, live: LiveCall) -> Mapping[LegId, SipLeg]:
+        """The phones on the call; none once it is over."""
+        known = self._of_call.get(live.session.id)
+        return {} if known is None else known.legs
 
     def ring(self, live: LiveCall, ringing: Ringing) -> None:
         """Persons are rung for a call that has just been opened."""

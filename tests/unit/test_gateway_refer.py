@@ -213,6 +213,7 @@ async def test_a_phone_takes_the_callers_place_in_the_same_call(house: House) ->
     assert (house.state.end_cause, sessions) == ("caller_hung_up", {})
 
     assert not doors.take_over(IncomingInvite(FakeSession(), sdp(), FakeSession()), policy)
+    assert house.transfers.legs_of(house.live) == {}
 
 
 async def test_a_phone_whose_sdp_cannot_be_used_replaces_nobody(house: House) -> None:
