@@ -37,7 +37,7 @@ def test_a_secure_call_is_heard_held_and_keyed(
         phone.until("CALL_ESTABLISHED")
         secured = phone.until("CALL_MENC")
         product.until(lambda: "UtteranceStarted" in kinds(product), 15.0, "the agent's greeting")
-        phone.listen(3.0)
+        phone.listen(5.0)
         phone.command("hold")
         phone.listen(1.0)
         phone.command("resume")
