@@ -141,6 +141,11 @@ class RunningSipp:
             return Sipp(-1, out)
         return Sipp(self._process.returncode, out)
 
+    def stop(self) -> None:
+        """Ends it, whatever it is at."""
+        self._process.kill()
+        self._process.communicate()
+
 
 def start_sipp(
     product: RunningProduct | None,
@@ -148,17 +153,23 @@ def start_sipp(
     steps: str,
     *,
     to: str = "",
+    at: str = "127.0.0.1",
+    port: int | None = None,
     options: Sequence[str] = ("-m", "1"),
 ) -> RunningSipp:
-    """Runs the steps as one call. `to`: host:port of another program, in between or instead of the product."""
+    """Runs the steps as one call. `to`: host:port of another program, in between or instead of the product.
+
+    `at`: its own address, any of 127.0.0.0/8; `port`: where it is called, any free one if nobody calls it.
+    """
     target = to if product is None else to or str(product.configuration.sip)
     scenario = folder / "scenario.xml"
     scenario.write_text(f'<?xml version="1.0"?>\n<scenario name="caller">\n{steps}</scenario>\n')
-    port, media = free_ports(2)
+    own, media, _ = free_ports(3)  # sipp takes the port after that of its audio as well
+    port = own if port is None else port
     process = subprocess.Popen(
         [
             *("sipp", "-sf", str(scenario), target),
-            *("-i", "127.0.0.1", "-p", str(port), "-mi", "127.0.0.1"),
+            *("-i", at, "-p", str(port), "-mi", at),
             *("-mp", str(media)),
             *(*options, "-nostdin", "-timeout", "60", "-trace_err"),
         ],
