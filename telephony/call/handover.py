@@ -30,6 +30,8 @@ def start_listening(state: CallState, command: StartListening) -> Facts:
 def stop_listening(state: CallState, command: StopListening) -> Facts:
     """Repeating it is harmless."""
     leg = _own_leg(state, command.leg, command.who)
+    if leaves_alone(state, leg.id):
+        raise IllegalTransitionError("the caller would be alone")
     return floor_given_up(state, leg.id, "stopped_listening") + listening_over(leg)
 
 
@@ -58,30 +60,46 @@ def take_floor(state: CallState, command: TakeFloor) -> Facts:
 def _let_go(state: CallState) -> Facts:
     if state.transfer is not None:
         return transfer.given_up(state, "cancelled", "taken_over", kept=True)
+    return _target_let_go(state, "taken_over")
+
+
+def _target_let_go(state: CallState, reason: str) -> Facts:
+    """A person who was put through does not stay behind in silence."""
     before = state.legs.get(state.floor) if state.floor is not None else None
     if before is not None and before.role == "target":
-        return (LegRemoved(leg=before.id, reason="taken_over"),)
+        return (LegRemoved(leg=before.id, reason=reason),)
     return ()
 
 
 def hand_back(state: CallState, command: HandBack) -> Facts:
-    """Raises: FloorHeldError if somebody else has the floor."""
+    """Raises: FloorHeldError if somebody else has the floor, IllegalTransitionError without an agent."""
     if state.controller is None:
         raise IllegalTransitionError("no supervisor has the floor")
     if state.controller != command.who:
         raise FloorHeldError(state.controller)
     if state.transfer is not None:
         raise TransferRunningError("a transfer is under way")
-    return (FloorReturned(who=command.who, reason="handed_back", brief=command.brief),)
+    if state.agent is None:
+        raise IllegalTransitionError("there is no agent to hand back to")
+    returned = FloorReturned(who=command.who, reason="handed_back", brief=command.brief)
+    return (returned, *_target_let_go(state, "handed_back"))
 
 
 def floor_given_up(state: CallState, leg: LegId, reason: str) -> Facts:
-    """The floor goes back to the agent by itself when the leg that holds it goes away."""
-    if state.floor != leg:
+    """The floor goes back to the agent by itself when the leg that holds it goes away.
+
+    In a call between people it stays with a leg that is lost until that one is back or removed (`leaves_alone`).
+    """
+    if state.floor != leg or leaves_alone(state, leg):
         return ()
     if through := transfer.consultant_left(state):
         return through
     return (FloorReturned(who=state.controller, reason=reason),)
+
+
+def leaves_alone(state: CallState, leg: LegId) -> bool:
+    """Without this leg the caller has nobody: no agent, and nobody who is being rung."""
+    return state.floor == leg and state.agent is None and state.transfer is None
 
 
 def listening_over(leg: Leg) -> Facts:

@@ -51,6 +51,7 @@ from telephony.call.evolution import apply, evolve, replay
 from telephony.call.handover import (
     floor_given_up,
     hand_back,
+    leaves_alone,
     listening_over,
     start_listening,
     stop_listening,
@@ -254,6 +255,9 @@ def _removal(state: CallState, leg: Leg, reason: str) -> Facts:
         return (*transfer.ending(state), removed, CallEnded(cause=reason, by="caller"))
     if leg.role == "target":
         return transfer.target_left(state, leg, reason)
+    if leaves_alone(state, leg.id):
+        alone = CallEnded(cause="supervisor_left", by="supervisor", who=leg.who)
+        return (*listening_over(leg), removed, alone)
     return (*floor_given_up(state, leg.id, "leg_removed"), *listening_over(leg), removed)
 
 

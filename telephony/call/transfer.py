@@ -68,6 +68,8 @@ def request(state: CallState, command: RequestTransfer) -> Facts:
 def _may_request(state: CallState, command: RequestTransfer) -> None:
     if state.phase is Phase.RINGING and (command.by != "system" or state.direction != "inbound"):
         raise IllegalTransitionError("nobody has answered yet")
+    if state.phase is Phase.HELD and command.by != "caller":  # phones hold before they refer
+        raise IllegalTransitionError("the caller holds")
     if command.method == "refer" and (command.mode != "blind" or state.transport != "sip"):
         raise IllegalTransitionError("only a phone can be asked to call somebody else")
     match command.by:
@@ -176,12 +178,22 @@ def connected(state: CallState, leg: Leg) -> Facts:
     transfer = state.transfer
     if transfer is not None and leg.id in transfer.targets and leg.phase is LegPhase.ADDED:
         if transfer.mode == "attended":
+            if not _somebody_consults(state):
+                return answered(state, transfer, leg.id, reason="consultant_left")
             others = _removals(_pending(state, transfer, leg.id), "answered_elsewhere")
             return (*others, *_reached(transfer, "consulting"))
         return answered(state, transfer, leg.id)
     if leg.replaces is not None and leg.phase is LegPhase.ADDED:
         return (LegReplaced(leg=leg.replaces, by=leg.id),)
     return ()
+
+
+def _somebody_consults(state: CallState) -> bool:
+    """Whoever has the floor can speak with the target: an agent that is up, or a person."""
+    if state.floor == AGENT:
+        return state.agent is not None and state.conversation.agent_failed is None
+    leg = state.legs.get(state.floor) if state.floor is not None else None
+    return leg is not None and leg.carries
 
 
 def answered(

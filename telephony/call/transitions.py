@@ -67,7 +67,7 @@ ADMITTED: Final[Mapping[type[Command], frozenset[Phase]]] = {
     StopListening: LIVE,
     TakeFloor: LIVE,
     HandBack: ANSWERED,
-    RequestTransfer: frozenset({Phase.RINGING, Phase.ACTIVE}),
+    RequestTransfer: frozenset({Phase.RINGING, Phase.ACTIVE, Phase.HELD}),
     ProgressTransfer: LIVE,
     CompleteTransfer: LIVE,
     CancelTransfer: LIVE,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from telephony.call.commands import (
@@ -111,12 +109,6 @@ def test_hand_back_tells_the_agent_what_to_do():
     assert (state.floor, state.controller, state.conversation.brief) == (AGENT, None, "Book it.")
     with pytest.raises(IllegalTransitionError):
         decide(state, HandBack(who=ANN))
-
-
-def test_without_an_agent_the_floor_returns_to_nobody():
-    silent = after(replace(START, agent=None), CONNECT, *desk_joins())
-    state = after(TakeFloor(leg=ANNS_LEG, who=ANN), HandBack(who=ANN), state=silent)
-    assert state.floor is None
 
 
 @pytest.mark.parametrize(
