@@ -42,7 +42,7 @@ class ReferRequest:
 
 
 class ReferRequests:
-    """Those of one call; at most one is under way, as is its transfer."""
+    """Those of one call; of several at once the call takes one."""
 
     def __init__(
         self,
@@ -55,13 +55,12 @@ class ReferRequests:
         self._plan = plan
         self._wire = wire
         self._new_id = new_id
-        self._under_way: tuple[TransferId, ReferRequest] | None = None
+        self._under_way: dict[TransferId, ReferRequest] = {}
 
     def replaces_of(self, transfer: TransferId) -> Replaces | None:
         """The dialog that the target's phone is to give up for the call: of an attended transfer by a phone."""
-        if self._under_way is None or self._under_way[0] != transfer:
-            return None
-        return self._under_way[1].event.refer.replaces
+        request = self._under_way.get(transfer)
+        return None if request is None else request.event.refer.replaces
 
     def received(self, request: ReferRequest) -> None:
         """Answered at once if it is denied; else by what the call decides."""
@@ -82,7 +81,7 @@ class ReferRequests:
     async def _ask(self, request: ReferRequest) -> None:
         leg, transfer = request.leg, TransferId(self._new_id())
         destination = _destination(request.event.refer.target)
-        self._under_way = (transfer, request)
+        self._under_way[transfer] = request
         command = RequestTransfer(
             actor="sip",
             transfer=transfer,
@@ -99,20 +98,21 @@ class ReferRequests:
             self._wire.flush()
             await self._session.submit(command)
         except SipError:
-            self._under_way = None
+            del self._under_way[transfer]
             self._refuse(request, 400)
         except CallError as error:
-            self._under_way = None
+            del self._under_way[transfer]
             self._notify(request, error.sip_status)
 
     def progressed(self, transfer: Transfer) -> None:
-        if self._under_way is not None and self._under_way[0] == transfer.id:
-            self._notify(self._under_way[1], _RINGING)
+        request = self._under_way.get(transfer.id)
+        if request is not None:
+            self._notify(request, _RINGING)
 
     def ended(self, ended: TransferEnded) -> None:
-        if self._under_way is None or self._under_way[0] != ended.transfer:
+        request = self._under_way.pop(ended.transfer, None)
+        if request is None:
             return
-        request, self._under_way = self._under_way[1], None
         answered = ended.outcome == "answered"
         status = _OK if answered else ended.status or _STATUS.get(ended.outcome, 503)
         self._notify(request, status)

@@ -74,11 +74,16 @@ class Replacements:
         call = live.session
         call.attach_leg(leg.id, leg)
         add = AddLeg(actor="sip", leg=leg.id, role="target", transport="sip", replaces=replaced)
+        joined = False
         try:
             await call.submit(add)
+            joined = True
         except CallError as error:
-            leg.close(error.metric)
+            log.info("replace_refused", extra={"call_id": call.id, "reason": error.metric})
             return
+        finally:  # also where the call ends at this moment, and this task with it
+            if not joined:
+                leg.close("unavailable")
         self._parts.transfers.of(live).adopt(leg)
         log.info("leg_replaced", extra={"call_id": call.id, "leg": replaced})
         leg.answer()

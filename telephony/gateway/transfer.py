@@ -167,6 +167,7 @@ class CallTransfer:
                     self._trunk_refer.release(state.transfer)
             case TransferEnded() as ended:
                 self._refers.ended(ended)
+                self._ringing = None  # who is called later is called once
                 self._let_go(state)
             case LegReplaced(leg=leg, by=by):
                 self._replaced(leg, by)
@@ -212,8 +213,7 @@ class CallTransfer:
             except (DialRefusedError, MediaError) as error:
                 refused = error
         if not self._diallings:
-            failure = DialFailure(refused.metric if refused is not None else "no_route")
-            self._nobody(transfer.id, failure)
+            self._nobody(transfer.id, DialFailure(_word(refused)))
 
     def _dial(
         self,
@@ -337,8 +337,8 @@ class CallTransfer:
     def _on_refer(self, leg: SipLeg, event: ReferEvent) -> None:
         if isinstance(event, ReferReceived):
             self._refers.received(ReferRequest(leg, event))
-        elif (transfer := self._live.session.state.transfer) is not None:
-            self._trunk_refer.told(transfer, event)
+        else:
+            self._trunk_refer.told(self._live.session.state.transfer, event)
 
 
 class _TargetListener:
@@ -360,6 +360,12 @@ class _TargetListener:
 
     def on_failed(self, failure: DialFailure) -> None:
         self._owner.failed(self._transfer, self._leg, failure)
+
+
+def _word(refused: DialRefusedError | MediaError | None) -> str:
+    if refused is None:
+        return "no_route"
+    return refused.reason if isinstance(refused, DialRefusedError) else refused.metric
 
 
 def _outcome(failure: DialFailure) -> TransferOutcome:

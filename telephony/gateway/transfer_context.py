@@ -6,21 +6,21 @@ from typing import Final
 from urllib.parse import quote
 
 from telephony.call.state import CallState, Transfer
+from telephony.gateway.trunk_address import is_header
 from telephony.gateway.user_to_user import write_user_to_user
 from telephony.sip.message import HeaderPair
 
 REFERENCE: Final = "X-Call-Reference"
 """Name of the call in our log: who gets the call can look it up."""
 MOST_VARIABLES: Final = 20
-_UNSAFE: Final = str.maketrans("", "", "\r\n\0")
 
 
 def context_headers(state: CallState, transfer: Transfer) -> tuple[HeaderPair, ...]:
     """Headers of the INVITE to a target: the call's reference as X- header and User-to-User, and the caller's own X-."""
     passed = [
-        (name, value.translate(_UNSAFE))
+        (name, value)
         for name, value in state.variables.items()
-        if name.startswith("x-") and name != REFERENCE.lower()
+        if is_header(name, value) and name.lower() != REFERENCE.lower()
     ]
     own = [(REFERENCE, state.id), ("User-to-User", write_user_to_user(_reference(state)))]
     if transfer.by in ("caller", "target"):

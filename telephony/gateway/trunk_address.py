@@ -94,14 +94,14 @@ def _as_spelled(number: str, trunk: Trunk) -> str:
 
 def headers_of_variables(variables: Mapping[str, str]) -> tuple[HeaderPair, ...]:
     """Variables that belong on the wire: those named like a header, x-…, and the context of a transfer."""
-    found = [(name, value) for name, value in variables.items() if _is_header(name, value)]
+    found = [(name, value) for name, value in variables.items() if is_header(name, value)]
     context = variables.get("user-to-user")
     if context:
         found.append(("User-to-User", write_user_to_user(context)))
     return tuple(found)
 
 
-def _is_header(name: str, value: str) -> bool:
-    """CR, LF and NUL never pass, nor does a name that is no token."""
+def is_header(name: str, value: str) -> bool:
+    """Whether a variable goes out as a header: x-…; CR, LF and NUL never pass, nor does a name that is no token."""
     plain = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
     return plain and name.lower().startswith("x-") and value.isprintable()

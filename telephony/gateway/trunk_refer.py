@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from telephony.call.commands import CallCommand, EndTransfer, FallBack, ProgressTransfer
+from telephony.call.commands import CallCommand, EndCall, EndTransfer, FallBack, ProgressTransfer
 from telephony.call.ids import CALLER, LegId, TransferId
 from telephony.call.state import CallState, Transfer
 from telephony.call.transfer_events import TransferOutcome
@@ -39,6 +39,7 @@ class TrunkRefer:
         self._refer_uri = refer_uri
         self._wire = wire
         self._new_id = new_id
+        self._asked: TransferId | None = None
 
     def ask(self, state: CallState, transfer: Transfer) -> None:
         """The trunk is asked to call the target. What may not be dialled is refused; what cannot be asked is bridged."""
@@ -62,14 +63,18 @@ class TrunkRefer:
     def release(self, transfer: Transfer) -> None:
         """Caller and target are put together by the caller's trunk: a REFER that names the target's dialog."""
         target = self._legs.get(transfer.target) if transfer.target is not None else None
-        if target is None or target.session is None:
+        caller = self._legs.get(CALLER)
+        ours = target is None or caller is None or target.trunk != caller.trunk
+        if target is None or target.session is None or ours:  # only its own trunk knows the target
             self._fall_back(transfer, None)
         else:
             self._refer(str(target.session.remote.uri), transfer, target)
 
-    def told(self, transfer: Transfer, event: ReferProgress | ReferEnded) -> None:
-        """What the caller's trunk says of the call it makes."""
-        if isinstance(event, ReferEnded):
+    def told(self, transfer: Transfer | None, event: ReferProgress | ReferEnded) -> None:
+        """What the caller's trunk says of the call it makes; perhaps after that transfer was given up here."""
+        if transfer is None or transfer.id != self._asked:
+            self._late(event)
+        elif isinstance(event, ReferEnded):
             self._ended(transfer, event)
         elif event.status >= _RINGING:
             self._post(ProgressTransfer(transfer=transfer.id, status=event.status))
@@ -85,7 +90,13 @@ class TrunkRefer:
         except SipError:
             self._fall_back(transfer, None)
             return
+        self._asked = transfer.id
         self._wire.flush()
+
+    def _late(self, event: ReferProgress | ReferEnded) -> None:
+        """Whoever took the caller back meanwhile has lost them after all, or nothing has changed."""
+        if isinstance(event, ReferEnded) and event.outcome is ReferOutcome.ANSWERED:
+            self._post(EndCall(cause="transferred", by="system"))
 
     def _ended(self, transfer: Transfer, event: ReferEnded) -> None:
         """A target that said no is not rung again; a trunk that could not, is helped out by a bridge."""
