@@ -62,7 +62,7 @@ _ENCODE: Final = (_encode_ulaw(), _encode_alaw())
 def decode(payloads: NDArray[np.uint8], laws: NDArray[np.int64]) -> NDArray[np.int16]:
     """(n, k) octets with one law number per row -> (n, k) samples."""
     first = int(laws[0]) if len(laws) else 0
-    if (laws == first).all():
+    if np.count_nonzero(laws == first) == len(laws):
         return _DECODE[256 * first : 256 * first + 256].take(payloads)
     return _DECODE.take(payloads + (laws * 256)[:, None])
 

@@ -20,8 +20,8 @@ class Meters:
     """`rows` slots."""
 
     def __init__(self, rows: int) -> None:
-        self._received = np.zeros(rows, np.int32)
-        self._sent = np.zeros(rows, np.int32)
+        self._received = np.zeros(rows, np.uint16)
+        self._sent = np.zeros(rows, np.uint16)
 
     def received(self, rows: Rows, pcm: NDArray[np.int16]) -> None:
         _raise_peaks(self._received, rows, pcm)
@@ -36,12 +36,13 @@ class Meters:
         return levels
 
 
-def _raise_peaks(peaks: NDArray[np.int32], rows: Rows, pcm: NDArray[np.int16]) -> None:
-    peak = np.abs(pcm[:, ::_EVERY_NTH].astype(np.int32)).max(axis=1)
-    peaks[rows] = np.maximum(peaks[rows], peak)
+def _raise_peaks(peaks: NDArray[np.uint16], rows: Rows, pcm: NDArray[np.int16]) -> None:
+    # Read without a sign the magnitude of -32768 is right.
+    size = np.abs(pcm[:, ::_EVERY_NTH]).view(np.uint16)
+    peaks[rows] = np.maximum(peaks[rows], np.maximum.reduce(size, axis=1))
 
 
-def _dbfs(peaks: NDArray[np.int32]) -> NDArray[np.float32]:
+def _dbfs(peaks: NDArray[np.uint16]) -> NDArray[np.float32]:
     level: NDArray[np.float32] = np.maximum(
         20 * np.log10(np.maximum(peaks, 0.5) / 32768), _FLOOR_DBFS
     ).astype(np.float32)

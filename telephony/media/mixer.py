@@ -28,6 +28,7 @@ class Floor:
         self._edges: dict[int, Edges] = {}
         self._hearers: dict[int, set[int]] = {}
         self._wanted = np.zeros((2, sources + 1), np.int64)
+        self._heard = np.zeros(sources + 1, np.bool_)
         self._converter = RateConverter(sources + 1)
 
     def route(self, destination: int, edges: Edges) -> None:
@@ -35,6 +36,7 @@ class Floor:
         wide = int(self.wide[destination])
         for source, _ in self._edges.pop(destination, ()):
             self._wanted[wide, source] -= 1
+            self._heard[source] = self._wanted[:, source].any()
             self._hearers[source].discard(destination)
         self._mixed.pop(destination, None)
         self.direct[destination] = self.silence
@@ -43,6 +45,7 @@ class Floor:
         self._edges[destination] = edges
         for source, _ in edges:
             self._wanted[wide, source] += 1
+            self._heard[source] = True
             self._hearers.setdefault(source, set()).add(destination)
         if len(edges) == 1 and edges[0][1] == 1.0:
             self.direct[destination] = edges[0][0]
@@ -75,21 +78,20 @@ class Floor:
 
     def wanted(self, rows: Rows) -> NDArray[np.bool_]:
         """Which of these sources anybody hears."""
-        edges: NDArray[np.int64] = self._wanted[0, rows] + self._wanted[1, rows]
-        return edges > 0
+        return self._heard[rows]
 
     def put(self, rows: Rows, frames: NDArray[np.int16]) -> None:
         """The next frame of sources of one native rate; converted only where somebody hears the other rate."""
         if frames.shape[1] == WIDE:
             self.wide_frames[rows] = frames
             crossing = self._wanted[0, rows] > 0
-            if crossing.any():
+            if np.count_nonzero(crossing):
                 chosen = rows[crossing]
                 self.narrow_frames[chosen] = self._converter.narrow(chosen, frames[crossing])
         else:
             self.narrow_frames[rows] = frames
             crossing = self._wanted[1, rows] > 0
-            if crossing.any():
+            if np.count_nonzero(crossing):
                 chosen = rows[crossing]
                 self.wide_frames[chosen] = self._converter.widen(chosen, frames[crossing])
 

@@ -38,16 +38,22 @@ class StreamPlayback:
         """The next frame of `rows` (all begun); `speech` tells where a frame may not be dropped lightly."""
         buffers = self._buffers
         frames, have = buffers.advance(rows)
-        self._run[rows] = np.where(have, 0, self._run[rows] + 1)
-        missing = ~have & (frames >= buffers.first[rows])
-        if self._noise.used:
-            missing &= ~self._noise.covers(rows, frames)
-        self.concealed[rows[missing]] += 1
+        if np.count_nonzero(have) == len(rows):
+            self._run[rows] = 0
+        else:
+            self._note_missing(rows, frames, have)
         wanted = self._floor.wanted(rows + self._first)
-        if wanted.any():
+        if np.count_nonzero(wanted):
             self._put(rows[wanted], frames[wanted], have[wanted])
         if adapt:
             buffers.adapt(rows, ~speech)
+
+    def _note_missing(self, rows: Rows, frames: Rows, have: NDArray[np.bool_]) -> None:
+        self._run[rows] = np.where(have, 0, self._run[rows] + 1)
+        missing = ~have & (frames >= self._buffers.first[rows])
+        if self._noise.used:
+            missing &= ~self._noise.covers(rows, frames)
+        self.concealed[rows[missing]] += 1
 
     def _put(self, rows: Rows, frames: Rows, have: NDArray[np.bool_]) -> None:
         pcm = self._buffers.pcm[rows, frames & (RING - 1)]
@@ -83,16 +89,15 @@ class VoicePlayback:
         notices: list[Notice] = []
         voices = self._voices
         mine = self.quarter == quarter
-        for row in (mine & self._sounding & ~voices.talking).nonzero()[0].tolist():
+        for row in (mine & (self._sounding > voices.talking)).nonzero()[0].tolist():
             self.hush(row)
         talking = (mine & voices.talking).nonzero()[0]
         if not len(talking):
             return notices
         self._sounding[talking] = True
         narrow = voices.samples[talking] == NARROW
-        for rows in (talking[narrow], talking[~narrow]):
-            if not len(rows):
-                continue
+        mixed = 0 < np.count_nonzero(narrow) < len(talking)
+        for rows in (talking[narrow], talking[~narrow]) if mixed else (talking,):
             frames, told = voices.take(rows, now)
             self._floor.put(rows + self._first, frames)
             notices += told

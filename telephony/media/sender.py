@@ -10,7 +10,7 @@ from telephony.media.counters import Counters
 from telephony.media.meters import Meters
 from telephony.media.mixer import Floor
 from telephony.media.ports import Datagrams
-from telephony.media.slots import PACKET_BYTES, RtpSlots, rows_of_quarter
+from telephony.media.slots import RtpSlots, rows_of_quarter
 from telephony.rtp.dtmf import DigitSender
 from telephony.rtp.packet import HEADER_BYTES, RtpPacket, build_packet
 
@@ -56,12 +56,12 @@ class Sender:
         else:
             self._write_plain(rows)
         audio = slots.sending[rows]
-        if slots.digits_out[rows].any():
-            for at in np.flatnonzero(slots.digits_out[rows]).tolist():
-                audio[at] &= not self._send_digit(int(rows[at]))
-        self._send(rows[audio])
-        slots.sequence[rows[audio]] += 1
-        slots.sent[rows[audio]] += 1
+        for at in slots.digits_out[rows].nonzero()[0].tolist():
+            audio[at] &= not self._send_digit(int(rows[at]))
+        sent = rows[audio]
+        self._send(sent)
+        slots.sequence[sent] += 1
+        slots.sent[sent] += 1
         slots.timestamp[rows] += slots.clock_step[rows]
 
     def _write_plain(self, rows: Rows) -> None:
@@ -72,12 +72,12 @@ class Sender:
         frames = self._floor.heard(rows, wide=False)
         self._meters.sent(rows, frames)
         alaw = slots.law[rows] == g711.ALAW
-        for law, chosen in ((g711.ULAW, ~alaw), (g711.ALAW, alaw)):
-            if chosen.all():
-                slots.packets[rows, HEADER_BYTES:PACKET_BYTES] = g711.encode(frames, law)
-                break
-            octets = g711.encode(frames[chosen], law)
-            slots.packets[rows[chosen], HEADER_BYTES:PACKET_BYTES] = octets
+        count = np.count_nonzero(alaw)
+        if 0 < count < len(rows):
+            slots.payloads[rows[alaw]] = g711.encode(frames[alaw], g711.ALAW)
+            slots.payloads[rows[~alaw]] = g711.encode(frames[~alaw], g711.ULAW)
+        else:
+            slots.payloads[rows] = g711.encode(frames, g711.ALAW if count else g711.ULAW)
         self._write_heads(rows)
 
     def _write_coded(self, rows: Rows) -> None:
@@ -98,16 +98,14 @@ class Sender:
 
     def _write_heads(self, rows: Rows) -> None:
         slots = self._slots
-        head = np.empty((len(rows), 6), np.uint8)
-        head[:, :2] = slots.sequence[rows].astype(">u2")[:, None].view(np.uint8)
-        head[:, 2:] = slots.timestamp[rows].astype(">u4")[:, None].view(np.uint8)
-        slots.packets[rows, 2:8] = head
+        slots.sequences_sent[rows] = slots.sequence[rows]
+        slots.timestamps_sent[rows] = slots.timestamp[rows]
 
     def _send(self, rows: Rows) -> None:
         if not len(rows):
             return
         slots = self._slots
-        rows = rows[np.argsort(slots.port[rows], kind="stable")]
+        rows = rows[slots.port[rows].argsort(kind="stable")]
         sizes = slots.size
         if slots.srtp:
             sizes = self._protect(rows)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from telephony.media.coder import Coder, needs_coder
 from telephony.media.g711 import LAW_NUMBER
 from telephony.media.parameters import MediaCodec, RtpParameters
+from telephony.rtp.packet import HEADER_BYTES
 from telephony.rtp.srtp import TRAILER_OCTETS, SrtpSession
 from telephony.sdp.crypto import Crypto
 
@@ -59,6 +60,10 @@ class RtpSlots:
         self.pauses = np.zeros(rows, np.bool_)
         # Sending.
         self.packets = np.zeros((rows, ROW_BYTES), np.uint8)
+        # The same octets as what they are; writing through these casts, in network order, modulo their size.
+        self.sequences_sent = self.packets.view(">u2")[:, 1]
+        self.timestamps_sent = self.packets.view(">u4")[:, 1]
+        self.payloads = self.packets[:, HEADER_BYTES:PACKET_BYTES]
         self.size = np.full(rows, PACKET_BYTES, np.int64)
         self.address = np.zeros(rows, np.uint32)
         self.remote_port = np.zeros(rows, np.uint16)

@@ -93,6 +93,19 @@ class JitterBuffers:
 
         Late frames move their playout back at once, so that they are still heard.
         """
+        # Asked first whether all are new, in reach and in time, as nearly always: a third of the operations.
+        ahead = frames - self.play[rows]
+        ordinary = (frames > self.top[rows]) & (ahead.view(np.uint64) < RING)
+        if np.count_nonzero(ordinary) < len(rows):
+            return self._place_odd(rows, frames, pcm)
+        where = frames & (RING - 1)
+        self.tag[rows, where] = frames
+        self.pcm[rows, where] = pcm
+        np.maximum.at(self.top, rows, frames)
+        return ordinary
+
+    def _place_odd(self, rows: Rows, frames: Rows, pcm: NDArray[np.int16]) -> NDArray[np.bool_]:
+        """Some of them are late, doubled, out of order or far ahead."""
         for i in (frames >= self.play[rows] + RING).nonzero()[0]:
             self._jump(int(rows[i]), int(frames[i]))
         where = frames & (RING - 1)
@@ -103,10 +116,10 @@ class JitterBuffers:
         self.tag[kept, where[fresh]] = frames[fresh]
         self.pcm[kept, where[fresh]] = pcm[fresh]
         np.maximum.at(self.top, kept, frames[fresh])
-        if duplicate.any():
+        if np.count_nonzero(duplicate):
             np.add.at(self.duplicates, rows[duplicate], 1)
         late = ~duplicate & (frames < self.play[rows])
-        if late.any():
+        if np.count_nonzero(late):
             self._grow(rows[late], frames[late], newest[late])
         return fresh
 
@@ -135,13 +148,16 @@ class JitterBuffers:
         waiting = (self.begun & (self.detect <= self.top)).nonzero()[0]
         while len(waiting):
             behind = self.top[waiting] - (RING - 1) - self.detect[waiting]
-            if (behind > 0).any():
+            if np.count_nonzero(behind > 0):
                 skip = np.maximum(behind, 0)
                 self.detect[waiting] += skip
                 self.missing[waiting] += skip
             frames = self.detect[waiting]
             have = self.tag[waiting, frames & (RING - 1)] == frames
-            if have.any():
+            found = np.count_nonzero(have)
+            if found == len(have):
+                return self._deliver(waiting, frames)
+            if found:
                 return self._deliver(waiting[have], frames[have])
             since = np.minimum(self.waiting_since[waiting], now)
             self.waiting_since[waiting] = since
@@ -153,17 +169,18 @@ class JitterBuffers:
 
     def _deliver(self, rows: Rows, frames: Rows) -> Due:
         missing = self.missing[rows]
-        self.missing[rows] = 0
-        self.lost[rows] += missing
-        self.holes[rows] += missing > 0
+        if np.count_nonzero(missing):
+            self.missing[rows] = 0
+            self.lost[rows] += missing
+            self.holes[rows] += missing > 0
         self.waiting_since[rows] = np.inf
-        self.detect[rows] += 1
+        self.detect[rows] = frames + 1
         return Due(rows, frames, missing)
 
     def advance(self, rows: Rows) -> tuple[Rows, NDArray[np.bool_]]:
         """One playout step of begun streams: (frame numbers, which of them are there)."""
         frames = self.play[rows]
-        self.play[rows] += 1
+        self.play[rows] = frames + 1
         have = self.tag[rows, frames & (RING - 1)] == frames
         self.min_depth[rows] = np.minimum(self.min_depth[rows], self.top[rows] - frames)
         return frames, have
