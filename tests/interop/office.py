@@ -25,7 +25,6 @@ from voiceapp.try_call.audio import Samples
 
 CARRIER, ASKED, LOCKED, NARROW = "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"
 """A carrier with two hosts; one that makes transfers itself; one that asks for a password; one with a single place."""
-STRANGER: Final = "127.0.0.9"
 CALLER_HZ, TARGET_HZ, THIRD_HZ = 700, 440, 1100
 _FRAME: Final = 160
 _NEAR_HZ: Final = 8.0
@@ -60,7 +59,7 @@ for name in ("200", "201", "202", "203"):
     phones[name].save()
 person("+4930200", phones["200"], ring_s=10)
 person("+4930201", phones["201"], ring_s=5, overflow_agent="receptionist")
-queue = Queue.objects.create(name="sales", ring_s=10, overflow_agent="receptionist")
+queue = Queue.objects.create(name="sales", ring_s=5, overflow_agent="receptionist")
 for place, name in enumerate(("203", "202")):
     QueueMember.objects.create(queue=queue, extension=phones[name], position=place)
 sales, _ = Number.objects.get_or_create(dialled="+4930300")

@@ -1,0 +1,180 @@
+"""People at phones of ours, through the running product: rung by a rule or a queue, and calling out themselves."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.interop import sipp
+from tests.interop.baresip import Baresip, baresip
+from tests.interop.office import (
+    CALLER_HZ,
+    CARRIER,
+    TARGET_HZ,
+    THIRD_HZ,
+    Office,
+    ToneParty,
+    answers,
+    invited,
+    open_office,
+)
+from tests.interop.tones import pitch, tone_wav
+from voiceapp.try_call.audio import read_wav
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    with open_office(tmp_path_factory.mktemp("office")) as made:
+        yield made
+
+
+@pytest.fixture
+def user() -> str:
+    return f"p{secrets.token_hex(3)}"
+
+
+@contextmanager
+def phone_of(
+    office: Office, folder: Path, extension: str, hz: int, *, answers: str = "auto"
+) -> Iterator[Baresip]:
+    """A registered phone that plays a tone."""
+    folder.mkdir()
+    tone = tone_wav(folder / "tone.wav", hz, 30.0)
+    with baresip(folder, tone, office.phone_account(extension, answers=answers)) as phone:
+        office.until_connected(extension)
+        yield phone
+    office.until_connected(extension, 0)
+
+
+def calling(user: str, number: str, caller: ToneParty) -> str:
+    """Calls the number and is answered, rings as long as it will; waits for the BYE."""
+    invite = sipp.invite(user, str(caller.port)).replace("sip:demo@", f"sip:{number}@")
+    return invite + sipp.answered(user) + sipp.hung_up_on()
+
+
+def heard_at(phone: Baresip) -> float:
+    """Pitch of the last second but a half that the phone heard."""
+    return pitch(read_wav(phone.recording(), 8000)[-12_000:-4_000])
+
+
+def test_a_person_answers_and_speaks_with_the_caller(
+    office: Office, tmp_path: Path, user: str
+) -> None:
+    """No agent is heard by either; the caller is not answered before the person is there."""
+    with (
+        ToneParty(CALLER_HZ, CARRIER) as caller,
+        phone_of(office, tmp_path / "phone", "200", TARGET_HZ) as phone,
+        office.party(tmp_path / "a", calling(user, "+4930200", caller), at=CARRIER) as calls,
+    ):
+        office.product.until(lambda: caller.hears(TARGET_HZ), what="the person's tone")
+        call = office.call_of(user)
+        phone.listen(2.0)
+        office.end(call)
+        phone.until("CALL_CLOSED")
+        assert calls.wait(10).code == 0
+
+    assert heard_at(phone) == pytest.approx(CALLER_HZ, abs=3)
+    kinds = [event["kind"] for event in office.product.events(call)]
+    assert "UtteranceStarted" not in kinds
+    assert "FloorGiven" in kinds
+    legs = [fact["leg"] for fact in office.facts(call, "LegConnected")]
+    assert sorted(legs) == ["caller", "target-1"]
+
+
+def test_the_agent_answers_if_the_person_does_not(
+    office: Office, tmp_path: Path, user: str
+) -> None:
+    """The phone rings for its time and stops; the caller is then answered by the agent."""
+    with (
+        ToneParty(CALLER_HZ, CARRIER) as caller,
+        phone_of(office, tmp_path / "phone", "201", TARGET_HZ, answers="manual") as phone,
+        office.party(tmp_path / "a", calling(user, "+4930201", caller), at=CARRIER) as calls,
+    ):
+        phone.until("CALL_INCOMING")
+        phone.until("CALL_CLOSED")
+        office.product.until(caller.hears_voice, what="the agent's voice")
+        call = office.call_of(user)
+        office.end(call)
+        assert calls.wait(10).code == 0
+
+    [ended] = office.facts(call, "TransferEnded")
+    assert ended["outcome"] == "timeout"
+    assert office.row(call)["agent"] == "receptionist"
+
+
+def test_the_agent_answers_at_once_if_no_phone_is_there(
+    office: Office, tmp_path: Path, user: str
+) -> None:
+    with (
+        ToneParty(CALLER_HZ, CARRIER) as caller,
+        office.party(tmp_path / "a", calling(user, "+4930201", caller), at=CARRIER) as calls,
+    ):
+        office.product.until(caller.hears_voice, 4.0, what="the agent's voice")
+        office.end(office.call_of(user))
+        assert calls.wait(10).code == 0
+
+
+def test_a_queue_is_answered_by_whoever_is_there(office: Office, tmp_path: Path, user: str) -> None:
+    """One after the other: 203 lets it ring for its time, then 202 answers."""
+    with (
+        ToneParty(CALLER_HZ, CARRIER) as caller,
+        phone_of(office, tmp_path / "rings", "203", THIRD_HZ, answers="manual") as rings,
+        phone_of(office, tmp_path / "phone", "202", TARGET_HZ, answers="manual") as phone,
+        office.party(tmp_path / "a", calling(user, "+4930300", caller), at=CARRIER) as calls,
+    ):
+        rings.until("CALL_INCOMING")
+        phone.until("CALL_INCOMING", 15.0)
+        phone.command("accept")
+        office.product.until(lambda: caller.hears(TARGET_HZ), what="the person's tone")
+        rings.until("CALL_CLOSED")
+        call = office.call_of(user)
+        phone.listen(1.5)
+        office.end(call)
+        phone.until("CALL_CLOSED")
+        assert calls.wait(10).code == 0
+
+    assert heard_at(phone) == pytest.approx(CALLER_HZ, abs=3)
+
+
+def test_a_phone_of_ours_calls_out(office: Office, tmp_path: Path) -> None:
+    """By the carrier, as far as it allows the number; both hear each other."""
+    with ToneParty(TARGET_HZ, CARRIER) as target:
+        called = invited("INVITE sip:4930123456@", "From:[^\\r\\n]*4930999@")
+        called += answers(target) + sipp.hung_up_on()
+        with (
+            phone_of(office, tmp_path / "phone", "200", CALLER_HZ) as phone,
+            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier[0]) as other,
+        ):
+            phone.command("dial", f"sip:+4930123456@{office.product.configuration.sip}")
+            phone.until("CALL_ESTABLISHED")
+            office.product.until(lambda: target.hears(CALLER_HZ), what="the phone's tone")
+            phone.listen(2.0)
+            phone.command("hangup")
+            assert other.wait(10).code == 0
+
+    assert heard_at(phone) == pytest.approx(TARGET_HZ, abs=3)
+    call = office.call_of("200")
+    assert "carrier" in [fact["trunk"] for fact in office.facts(call, "TrunkMeasured")]
+
+
+def test_a_forwarded_number_is_called_for_the_caller(
+    office: Office, tmp_path: Path, user: str
+) -> None:
+    """With who forwarded it; caller and target hear each other."""
+    with ToneParty(CALLER_HZ, CARRIER) as caller, ToneParty(TARGET_HZ, CARRIER) as target:
+        called = invited("INVITE sip:4930123456@", "Diversion:[^\\r\\n]*4930400")
+        called += answers(target) + sipp.hung_up_on()
+        with (
+            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier[0]) as other,
+            office.party(tmp_path / "a", calling(user, "+4930400", caller), at=CARRIER) as calls,
+        ):
+            office.product.until(lambda: caller.hears(TARGET_HZ), what="the target's tone")
+            office.product.until(lambda: target.hears(CALLER_HZ), what="the caller's tone")
+            office.end(office.call_of(user))
+            assert [calls.wait(10).code, other.wait(10).code] == [0, 0]
