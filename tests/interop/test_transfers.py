@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.interop import sipp
+from tests.interop.baresip import baresip
 from tests.interop.office import (
     ASKED,
     CALLER_HZ,
     CARRIER,
     TARGET_HZ,
+    THIRD_HZ,
     Office,
     ToneParty,
     acked,
@@ -23,6 +25,7 @@ from tests.interop.office import (
     open_office,
     reply,
 )
+from tests.interop.tones import tone_wav
 
 pytestmark = pytest.mark.timeout(60)
 TARGET, ABROAD = "+4930123456", "+442071234567"
@@ -140,6 +143,128 @@ def test_who_may_not_transfer_is_refused_and_stays(
         [] if status else ["refused"]
     )
     assert office.row(call)["end_cause"] == "caller_hung_up"
+
+
+WHO_IS_THERE = """<recv response="200" rrs="true"><action>
+<ereg regexp="tag=([^;\\r\\n]+)" search_in="hdr" header="To:" assign_to="all,tag"/>
+<log message="[$tag]"/>
+</action></recv>
+<Reference variables="all"/>
+"""
+"""The 200 of a call, and a line in sipp's log: the product's tag."""
+
+
+def logged(folder: Path) -> str:
+    """What sipp wrote down, once it has."""
+    for file in folder.glob("scenario*_logs.log"):
+        return file.read_text().strip()
+    return ""
+
+
+def test_another_phone_takes_the_place_of_the_one_on_the_call(
+    office: Office, tmp_path: Path, user: str
+) -> None:
+    """INVITE with Replaces: same call and conversation, the first phone is let go."""
+    with ToneParty(CALLER_HZ, CARRIER) as caller, ToneParty(TARGET_HZ, CARRIER) as taker:
+        first = sipp.invite(user, str(caller.port)) + sipp.maybe(100) + sipp.maybe(180)
+        first += WHO_IS_THERE + sipp.send("ACK", 1, user) + sipp.hung_up_on()
+        own = ("-cid_str", f"{user}-%u", "-trace_logs")
+        with office.party(tmp_path / "a", first, at=CARRIER, options=own) as replaced:
+            call = office.call_of(user)
+            office.product.until(lambda: bool(logged(tmp_path / "a")), what="the tag")
+            tag = logged(tmp_path / "a")
+            replaces = f"Replaces: {user}-1;to-tag={tag};from-tag=1\n"
+            other = f"{user}b"
+            takes = sipp.invite(other, str(taker.port)).replace(
+                "Max-Forwards", f"{replaces}Max-Forwards"
+            )
+            takes += sipp.answered(other) + sipp.hung_up_on()
+            with office.party(tmp_path / "b", takes, at=CARRIER) as taking:
+                assert replaced.wait(10).code == 0
+                office.until_fact(call, "LegReplaced", leg="caller")
+                office.product.until(taker.hears_voice, what="the agent's voice")
+                office.end(call)
+                assert taking.wait(10).code == 0
+
+    assert len([row for row in office.product.rows() if row["caller"] in (user, other)]) == 1
+
+
+def test_an_invite_that_replaces_nothing_is_481(office: Office, tmp_path: Path, user: str) -> None:
+    invite = sipp.invite(user).replace(
+        "Max-Forwards", "Replaces: nobody;to-tag=1;from-tag=2\nMax-Forwards"
+    )
+    steps = invite + sipp.maybe(100) + sipp.expect(481) + sipp.ack_refusal(user, 1)
+    with office.party(tmp_path / "a", steps, at=CARRIER) as asking:
+        assert asking.wait(10).code == 0
+
+
+def test_a_caller_who_has_spoken_with_the_target_hands_over(
+    office: Office, tmp_path: Path, user: str
+) -> None:
+    """Attended, by REFER with Replaces: our INVITE to the target names the dialog that it has with the caller."""
+    dialog = "abc%40127.0.0.2%3Bto-tag%3Dt1%3Bfrom-tag%3Df1"
+    where = f"sip:{TARGET}@{CARRIER}?Replaces={dialog}"
+    with ToneParty(CALLER_HZ, CARRIER) as caller, ToneParty(TARGET_HZ, CARRIER) as target:
+        asks = calling(user, caller) + sipp.pause(0.5) + refer(user, 2, where)
+        asks += sipp.expect(202) + notified(200) + sipp.hung_up_on()
+        called = invited("Replaces: abc@127.0.0.2;to-tag=t1;from-tag=f1") + answers(target)
+        called += sipp.hung_up_on()
+        with (
+            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier[0]) as other,
+            office.party(tmp_path / "a", asks, at=CARRIER) as asking,
+        ):
+            call = office.call_of(user)
+            office.until_fact(call, "LegReplaced", leg="caller")
+            office.product.until(target.hears_voice, what="the agent's voice at the target")
+            assert asking.wait(10).code == 0
+            office.end(call)
+            assert other.wait(10).code == 0
+
+
+def test_a_phone_of_ours_hands_over_a_call_that_it_made(office: Office, tmp_path: Path) -> None:
+    """baresip's own transfer: whom it names speaks with the agent, and baresip is told and gone."""
+    tone = tone_wav(tmp_path / "tone.wav", CALLER_HZ, 30.0)
+    with ToneParty(TARGET_HZ, CARRIER) as target:
+        called = invited("INVITE sip:4930123456@") + answers(target) + sipp.hung_up_on()
+        with (
+            baresip(tmp_path, tone, office.phone_account("200")) as phone,
+            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier[0]) as other,
+        ):
+            office.until_connected("200")
+            phone.command("dial", office.product.uri)
+            phone.until("CALL_ESTABLISHED")
+            call = office.call_of("200")
+            phone.listen(0.5)
+            phone.command("transfer", f"sip:{TARGET}@{office.product.configuration.sip}")
+            office.until_fact(call, "TransferEnded", outcome="answered")
+            phone.until("CALL_CLOSED")
+            office.product.until(target.hears_voice, what="the agent's voice at the target")
+            office.end(call)
+            assert other.wait(10).code == 0
+
+
+def test_a_person_hands_the_caller_to_somebody_else(
+    office: Office, tmp_path: Path, user: str
+) -> None:
+    """baresip, rung for a caller, transfers: caller and target hear each other, baresip is gone."""
+    tone = tone_wav(tmp_path / "tone.wav", THIRD_HZ, 30.0)
+    with ToneParty(CALLER_HZ, CARRIER) as caller, ToneParty(TARGET_HZ, CARRIER) as target:
+        called = invited("INVITE sip:4930123456@") + answers(target) + sipp.hung_up_on()
+        calls = calling(user, caller).replace("sip:demo@", "sip:+4930200@") + sipp.hung_up_on()
+        with (
+            baresip(tmp_path, tone, office.phone_account("200")) as phone,
+            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier[0]) as other,
+        ):
+            office.until_connected("200")
+            with office.party(tmp_path / "a", calls, at=CARRIER) as calling_party:
+                office.product.until(lambda: caller.hears(THIRD_HZ), what="the person's tone")
+                phone.until("CALL_ESTABLISHED")
+                phone.command("transfer", f"sip:{TARGET}@{office.product.configuration.sip}")
+                office.product.until(lambda: caller.hears(TARGET_HZ), what="the target's tone")
+                office.product.until(lambda: target.hears(CALLER_HZ), what="the caller's tone")
+                phone.until("CALL_CLOSED")
+                office.end(office.call_of(user))
+                assert [calling_party.wait(10).code, other.wait(10).code] == [0, 0]
 
 
 REFERRED = """<recv request="REFER"><action>
