@@ -28,6 +28,8 @@ CARRIER, ASKED, LOCKED, NARROW = "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0
 CALLER_HZ, TARGET_HZ, THIRD_HZ = 700, 440, 1100
 _FRAME: Final = 160
 _NEAR_HZ: Final = 8.0
+_EVENTS: Final = 101
+_KEYS: Final = "0123456789*#"
 
 _SET_UP: Final = """
 from agents.services import publish_snapshot
@@ -88,6 +90,9 @@ class ToneParty:
         samples = 8000 * np.sin(2 * np.pi * hz * np.arange(8000) / 8000)
         self._tone = g711.encode(samples.astype(np.int16), 0).tobytes()
         self._heard = bytearray()
+        self._codes: dict[bytes, int] = {}
+        self._pressed: list[tuple[int, bytes]] = []
+        self._sequence = 0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -123,14 +128,24 @@ class ToneParty:
         frames = samples[: len(samples) // _FRAME * _FRAME].reshape(-1, _FRAME)
         return int((np.abs(frames).mean(axis=1) > 300).sum()) >= 25
 
+    def press(self, key: str) -> None:
+        """By RFC 4733, in place of the next packets: five, and the end three times."""
+        code, began = _KEYS.index(key), self._sequence + 1
+        for step in range(1, 9):
+            end, duration = 0x80 * (step > 5), (min(step, 6) * _FRAME).to_bytes(2, "big")
+            self._pressed.append((began, bytes((code, end | 10)) + duration))
+
+    def keys(self) -> str:
+        """Those that arrived as RFC 4733 events."""
+        return "".join(_KEYS[code] for code in self._codes.values())
+
     def _run(self) -> None:
         peer: Any = None
-        sequence, due = 0, time.monotonic()
+        due = time.monotonic()
         while not self._over.is_set():
             try:
                 data, peer = self._socket.recvfrom(2048)
-                if len(data) >= 12 and data[1] & 0x7F == 0:
-                    self._heard += data[12:]
+                self._take(data)
             except TimeoutError:
                 pass
             now = time.monotonic()
@@ -138,14 +153,24 @@ class ToneParty:
                 due = now
             elif now >= due:
                 due += 0.02
-                sequence += 1
-                self._send(sequence, peer)
+                self._sequence += 1
+                self._send(self._sequence, peer)
+
+    def _take(self, data: bytes) -> None:
+        kind = data[1] & 0x7F if len(data) > 12 else -1
+        if kind == 0:
+            self._heard += data[12:]
+        elif kind == _EVENTS:
+            self._codes[data[4:8]] = data[12]  # one key has one timestamp
 
     def _send(self, sequence: int, peer: Any) -> None:
-        head = bytes((0x80, 0)) + (sequence & 0xFFFF).to_bytes(2, "big")
-        head += (sequence * _FRAME & 0xFFFFFFFF).to_bytes(4, "big") + b"tone"
-        start = sequence * _FRAME % 8000
-        self._socket.sendto(head + self._tone[start : start + _FRAME], peer)
+        stamp = sequence * _FRAME
+        kind, payload = 0, self._tone[stamp % 8000 :][:_FRAME]
+        if self._pressed:
+            began, payload = self._pressed.pop(0)
+            kind, stamp = _EVENTS, began * _FRAME
+        numbers = (sequence & 0xFFFF).to_bytes(2, "big") + (stamp & 0xFFFFFFFF).to_bytes(4, "big")
+        self._socket.sendto(bytes((0x80, kind)) + numbers + b"tone" + payload, peer)
 
 
 class Office:
@@ -293,6 +318,12 @@ def answers(party: ToneParty) -> str:
 
 def acked() -> str:
     return '<recv request="ACK"/>\n'
+
+
+def cancelled() -> str:
+    """What a phone does whose ringing ends."""
+    gone = reply(487, "Request Terminated").replace("[last_CSeq:]", "CSeq: 1 INVITE")
+    return f'<recv request="CANCEL"/>\n{sipp.ANSWER_200}{gone}{acked()}'
 
 
 def hangs_up_as_callee() -> str:

@@ -24,6 +24,7 @@ from tests.interop.office import (
     ToneParty,
     acked,
     answers,
+    cancelled,
     invited,
     open_office,
     reply,
@@ -35,13 +36,6 @@ from voiceapp.try_call.audio import read_wav
 
 pytestmark = pytest.mark.timeout(60)
 NUMBER = "+4930123456"
-CANCELLED = (
-    '<recv request="CANCEL"/>\n'
-    + sipp.ANSWER_200
-    + reply(487, "Request Terminated").replace("[last_CSeq:]", "CSeq: 1 INVITE")
-    + acked()
-)
-"""What a phone does whose ringing ends."""
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +122,7 @@ def test_a_busy_phone_ends_the_call_as_busy(office: Office, tmp_path: Path) -> N
 
 
 def test_a_phone_that_nobody_answers_is_cancelled(office: Office, tmp_path: Path) -> None:
-    steps = invited() + reply(180, "Ringing") + CANCELLED
+    steps = invited() + reply(180, "Ringing") + cancelled()
     with office.party(tmp_path / "callee", steps, at=CARRIER, port=office.carrier[0]) as phone:
         call = dialled(office, ring_s=5)
         office.until_fact(call, "LegRinging", early_media=False)
@@ -141,7 +135,7 @@ def test_a_phone_that_nobody_answers_is_cancelled(office: Office, tmp_path: Path
 
 
 def test_who_hangs_up_while_it_rings_is_gone_at_once(office: Office, tmp_path: Path) -> None:
-    steps = invited() + reply(180, "Ringing") + CANCELLED
+    steps = invited() + reply(180, "Ringing") + cancelled()
     with office.party(tmp_path / "callee", steps, at=CARRIER, port=office.carrier[0]) as phone:
         call = dialled(office)
         office.until_fact(call, "LegRinging")

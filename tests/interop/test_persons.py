@@ -18,9 +18,13 @@ from tests.interop.office import (
     THIRD_HZ,
     Office,
     ToneParty,
+    acked,
     answers,
+    cancelled,
     invited,
     open_office,
+    reply,
+    sdp_of,
 )
 from tests.interop.tones import pitch, tone_wav
 from voiceapp.try_call.audio import read_wav
@@ -178,3 +182,80 @@ def test_a_forwarded_number_is_called_for_the_caller(
             office.product.until(lambda: target.hears(CALLER_HZ), what="the caller's tone")
             office.end(office.call_of(user))
             assert [calls.wait(10).code, other.wait(10).code] == [0, 0]
+
+
+def test_what_is_heard_before_the_answer_reaches_the_caller(
+    office: Office, tmp_path: Path, user: str
+) -> None:
+    """An announcement of the target's network: by 183 on both sides, and the caller is answered by the 200 alone."""
+    with ToneParty(CALLER_HZ, CARRIER) as caller, ToneParty(TARGET_HZ, CARRIER) as target:
+        called = invited() + reply(183, "Session Progress", sdp_of(target)) + sipp.pause(2.5)
+        called += reply(486, "Busy Here") + acked()
+        calls = sipp.invite(user, str(caller.port)).replace("sip:demo@", "sip:+4930400@")
+        calls += sipp.maybe(100) + sipp.maybe(180) + sipp.maybe(183) + sipp.maybe(180)
+        calls += sipp.maybe(183) + sipp.expect(486) + sipp.ack_refusal(user, 1, 6)
+        with (
+            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier[0]) as other,
+            office.party(tmp_path / "a", calls, at=CARRIER) as calling_party,
+        ):
+            office.product.until(lambda: caller.hears(TARGET_HZ), 5.0, "the announcement")
+            assert [calling_party.wait(10).code, other.wait(10).code] == [0, 0]
+
+    call = office.call_of(user)
+    assert not office.facts(call, "LegConnected")
+    assert office.row(call)["end_cause"] == "busy"
+
+
+def test_who_hangs_up_while_a_phone_rings_stops_the_ringing(
+    office: Office, tmp_path: Path, user: str
+) -> None:
+    with ToneParty(CALLER_HZ, CARRIER) as caller:
+        cancel = sipp.send("CANCEL", 1, user, to_tag=False).replace("[branch]", "[branch-4]")
+        calls = sipp.invite(user, str(caller.port)).replace("sip:demo@", "sip:+4930400@")
+        calls += sipp.maybe(100) + sipp.expect(180) + sipp.pause(0.3)
+        calls += cancel.replace("sip:demo@", "sip:+4930400@") + sipp.expect(200)
+        calls += sipp.expect(487) + sipp.ack_refusal(user, 1, 7)
+        called = invited() + reply(180, "Ringing") + cancelled()
+        with (
+            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier[0]) as other,
+            office.party(tmp_path / "a", calls, at=CARRIER) as calling_party,
+        ):
+            results = [calling_party.wait(10), other.wait(10)]
+
+    assert [result.code for result in results] == [0, 0], [result.log for result in results]
+    assert office.row(office.call_of(user))["end_cause"] == "cancelled"
+
+
+def test_hold_keys_and_the_end_pass_through_a_bridge(
+    office: Office, tmp_path: Path, user: str
+) -> None:
+    """The caller presses a key, holds and comes back; its BYE ends both legs."""
+
+    def change(cseq: int, direction: str) -> str:
+        sdp = sipp.SDP.format(
+            version=cseq, address="[local_ip]", port=caller.port, direction=direction
+        )
+        sent = sipp.send("INVITE", cseq, user, sdp) + sipp.maybe(100) + sipp.expect(200)
+        return sent + sipp.send("ACK", cseq, user) + sipp.pause(1.0)
+
+    with ToneParty(CALLER_HZ, CARRIER) as caller, ToneParty(TARGET_HZ, CARRIER) as target:
+        called = invited() + answers(target) + sipp.hung_up_on()
+        calls = sipp.invite(user, str(caller.port)).replace("sip:demo@", "sip:+4930400@")
+        calls += (
+            sipp.answered(user) + sipp.pause(1.0) + change(2, "sendonly") + change(3, "sendrecv")
+        )
+        calls += sipp.hang_up(user, 4)
+        with (
+            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier[0]) as other,
+            office.party(tmp_path / "a", calls, at=CARRIER) as calling_party,
+        ):
+            office.product.until(lambda: target.hears(CALLER_HZ), what="the caller's tone")
+            call = office.call_of(user)
+            caller.press("5")
+            office.product.until(lambda: target.keys() == "5", what="the key at the target")
+            office.until_fact(call, "CallResumed")
+            office.product.until(lambda: caller.hears(TARGET_HZ), what="the tone after hold")
+            results = [calling_party.wait(10), other.wait(10)]
+
+    assert [result.code for result in results] == [0, 0], [result.log for result in results]
+    assert office.row(call)["end_cause"] == "caller_hung_up"
