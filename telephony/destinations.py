@@ -6,6 +6,7 @@ Whatever is not plainly a number is refused: parameters, letters, digits of othe
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from telephony.trunks import Trunk, is_destination
@@ -88,26 +89,37 @@ def e164(number: str, trunk: Trunk) -> str:
     """
     if own_entry(number, trunk.allowed_prefixes) is not None:
         return number
-    if number.startswith("+"):
-        full = number
-    elif trunk.international_prefix and number.startswith(trunk.international_prefix):
-        full = "+" + number[len(trunk.international_prefix) :]
-    elif trunk.country and trunk.national_prefix and number.startswith(trunk.national_prefix):
-        full = f"+{trunk.country}{number[len(trunk.national_prefix) :]}"
-    elif trunk.country == "1" and len(number) == NANP_FIGURES:
-        full = "+1" + number
-    elif trunk.number_format == "plain":
-        full = "+" + number
-    else:
-        raise NumberError("not_international")
+    full = _in_full(number, trunk)
     figures = len(full) - 1
     if figures > LONGEST:
         raise NumberError("too_long")
-    if full[1:2] == "0":
+    if full[1:2] == "0" or _leaves_the_country(full, trunk):
         raise NumberError("not_a_number")
     if figures < SHORTEST:
         raise NumberError("short_code")
     return full
+
+
+def _in_full(number: str, trunk: Trunk) -> str:
+    if number.startswith("+"):
+        return number
+    if trunk.international_prefix and number.startswith(trunk.international_prefix):
+        return "+" + number[len(trunk.international_prefix) :]
+    if trunk.country and trunk.national_prefix and number.startswith(trunk.national_prefix):
+        return f"+{trunk.country}{number[len(trunk.national_prefix) :]}"
+    if trunk.country == "1" and len(number) == NANP_FIGURES:
+        return "+1" + number
+    if trunk.number_format == "plain":
+        return "+" + number
+    raise NumberError("not_international")
+
+
+def _leaves_the_country(full: str, trunk: Trunk) -> bool:
+    """Written as the trunk wants it, +49 0 881… would be 0 0881…, which is satellite and not Germany."""
+    if trunk.number_format != "national" or not full.startswith(f"+{trunk.country}"):
+        return False
+    written = as_dialled(full, replace(trunk, prefix=""))
+    return written.startswith(trunk.international_prefix or "00")
 
 
 def as_dialled(number: str, trunk: Trunk) -> str:

@@ -43,14 +43,24 @@ class UsageBook:
     def began(self, key: str, trunk: str, agent: str, now: float, at: datetime) -> None:
         """A call was allowed and is being placed; each attempt at a further trunk is one more."""
         self._turn(now, at)
-        accounts = [self._total, self._trunks.setdefault(trunk, _Account())]
-        if agent:
-            accounts.append(self._agents.setdefault(agent, _Account()))
+        accounts = self._accounts(trunk, agent)
         for account in accounts:
             account.calls += 1
             account.calls_today += 1
             account.starts.append(now)
-        self._dialled[key] = _Dialled(tuple(accounts))
+        self._dialled[key] = _Dialled(accounts)
+
+    def referred(self, trunk: str, agent: str, now: float, at: datetime) -> None:
+        """The trunk was asked to make a call (REFER): one of today's, though none of ours is up for it."""
+        self._turn(now, at)
+        for account in self._accounts(trunk, agent):
+            account.calls_today += 1
+
+    def _accounts(self, trunk: str, agent: str) -> tuple[_Account, ...]:
+        accounts = [self._total, self._trunks.setdefault(trunk, _Account())]
+        if agent:
+            accounts.append(self._agents.setdefault(agent, _Account()))
+        return tuple(accounts)
 
     def answered(self, key: str, now: float) -> None:
         """The seconds that cost begin. Idempotent; unknown keys are ignored."""

@@ -92,14 +92,15 @@ class Dialler:
         return dialling
 
     def refer_uri(self, order: DialOrder) -> str:
-        """What the other side of a trunk is to call for us (RFC 3515): judged like a call of ours, which it is not.
+        """What the other side of a trunk is to call for us (RFC 3515): judged, and one of today's calls, like our own.
 
         Raises: DialRefusedError.
         """
-        _, allowed = self._judged(order)
+        work, allowed = self._judged(order)
         trunk = self._parts.plan().trunks.get(allowed.trunk)
         if trunk is None:
             raise DialRefusedError("no_trunk", "A phone of ours is not reached by way of a trunk.")
+        work.referred(allowed)
         return public_uri(allowed.dialled, trunk.hosts[0])
 
     def _judged(self, order: DialOrder) -> tuple[_Order, Allowed]:
@@ -186,6 +187,11 @@ class _Order:
         parts.book.began(self._key, allowed.trunk, self._order.agent, now, self._at)
         self._taken = allowed.trunk
 
+    def referred(self, allowed: Allowed) -> None:
+        """The trunk makes the call: it takes no place of ours, but is one more of today's."""
+        parts = self._parts
+        parts.book.referred(allowed.trunk, self._order.agent, parts.wire.now(), self._at)
+
     def _give_back(self) -> None:
         if self._taken:
             self._parts.rooms.release(self._taken)
@@ -209,6 +215,7 @@ class _Order:
             if self._order.trunk:
                 return
             self._tried |= {allowed.trunk}
+            self._give_back()  # the place it had is not in its own way
             verdict = self.judge()
             if isinstance(verdict, Denied):
                 return

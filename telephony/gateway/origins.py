@@ -145,7 +145,7 @@ class Origins:
     # ------------------------------------------------------------------------------- at the door
 
     def of(self, flow: Flow, username: str | None) -> Origin | None:
-        """Whom an INVITE comes from; None: from a trunk's address, but as none of its trunks.
+        """Whom an INVITE comes from; None: nobody we know, or a trunk's address, but as none of its trunks.
 
         `username`: who proved it by digest.
         """
@@ -154,7 +154,9 @@ class Origins:
         if trunk is not None:
             return Origin(trunk=trunk)
         extension = self._plan.extensions.get(username) if username else None
-        return None if candidates and extension is None else Origin(extension=extension)
+        if extension is None and (candidates or not self._answers_open):
+            return None
+        return Origin(extension=extension)
 
     def _chosen(self, candidates: list[Trunk], flow: Flow, username: str | None) -> Trunk | None:
         fits = [trunk for trunk in candidates if flow.secure or trunk.transport != "tls"]

@@ -152,10 +152,14 @@ class PhoneGateway:
         if refusal is not None:
             self._refuse(session, trunk.name if trunk else "", refusal)
             return
-        invited = _Invited(session, sdp, origin, caller_facts(session.request, trunk))
-        self.counters.update(invited.facts.oddities)
-        if not self._decided(invited) and trunk is not None:
-            self._parts.rooms.release(trunk.name)
+        taken = False
+        try:
+            invited = _Invited(session, sdp, origin, caller_facts(session.request, trunk))
+            self.counters.update(invited.facts.oddities)
+            taken = self._decided(invited)
+        finally:  # also after a fault of ours, or the trunk would be full one day
+            if not taken and trunk is not None:
+                self._parts.rooms.release(trunk.name)
 
     def _trunk_refusal(self, trunk: Trunk | None) -> Refusal | None:
         """Takes the place of the call among those of its trunk."""

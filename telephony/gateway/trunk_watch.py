@@ -170,18 +170,21 @@ class TrunkWatch:
         self._spawn("trunk_look_up", self.looked_up(name))
 
     async def looked_up(self, name: str) -> None:
-        """Asks DNS now; returns when `ways` is as good as it gets."""
+        """Asks DNS now; returns when `ways` is as good as it gets. Of a host that is not found the old ones are kept."""
         life = self._lives.get(name)
         if life is None:
             return
         trunk = life.trunk
         ways: list[Way] = []
+        answers = 0
         for host in trunk.hosts:
-            ways += [Way(host, flow) for flow in await self._resolved(trunk, host)]
+            found = [Way(host, flow) for flow in await self._resolved(trunk, host)]
+            answers += len(found)
+            ways += found or [way for way in life.ways if way.host == host]
         if self._lives.get(name) is not life or life.trunk != trunk:
             return  # the table changed meanwhile, and its look-up is on the way
         self._timers.set(f"look up:{name}", RESOLVE_S, partial(self._look_up, name))
-        self._found(life, tuple(ways))
+        self._found(life, tuple(ways) if answers else ())
 
     async def _resolved(self, trunk: Trunk, host: str) -> list[Flow]:
         try:
@@ -192,7 +195,7 @@ class TrunkWatch:
     def _found(self, life: _Life, ways: tuple[Way, ...]) -> None:
         name = life.trunk.name
         if not ways and life.trunk.hosts:
-            self._trouble(life, "dns")  # what was found before is kept: better old than none
+            self._trouble(life, "dns")
             return
         if ways != life.ways:
             life.ways = ways

@@ -8,8 +8,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from telephony.call.errors import RequestError
 from telephony.sip.session import ReferOutcome
-from tests.contract.trunk_plan import NUMBER, events, load, of_kind, trunk
+from tests.contract.trunk_plan import NUMBER, dial, events, load, of_kind, trunk
 from tests.fakes.carrier import Carrier, refuses, rings, running_carrier
 from tests.fakes.node import RunningNode, running_node
 
@@ -98,6 +101,15 @@ async def test_the_trunk_makes_the_call_and_ours_ends(tmp_path: Path) -> None:
         await carrier.until(lambda: carrier.ended)
         assert (await told(node, call, "CallEnded"))[0]["cause"] == "transferred"
         assert carrier.invites == []
+
+
+async def test_a_call_that_the_trunk_makes_for_us_is_one_of_todays(tmp_path: Path) -> None:
+    async with talking(tmp_path, send_refer=True, max_calls_per_day=1) as (node, carrier, call):
+        await transfer(node, call)
+        await carrier.until(lambda: carrier.refers)
+        with pytest.raises(RequestError) as refused:
+            await dial(node)
+        assert refused.value.code == "calls_per_day"
 
 
 async def test_refer_603_falls_back_to_bridge(tmp_path: Path) -> None:

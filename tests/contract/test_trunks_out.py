@@ -132,6 +132,19 @@ async def test_the_next_trunk_is_tried_when_the_first_is_away(tmp_path: Path) ->
         await ended(node, call)
 
 
+async def test_an_agent_with_one_call_at_a_time_is_failed_over_too(tmp_path: Path) -> None:
+    async with (
+        running_node(tmp_path) as node,
+        running_carrier(refuses(503)) as first,
+        running_carrier(is_silent) as second,
+    ):
+        rights = {"agents": [{"agent": "tone", "max_calls": 1}]}
+        await load(node, trunk(first, "first"), trunk(second, "second"), outbound=rights)
+        await dial(node)
+        await second.until(lambda: second.invites)
+        assert len(first.invites) == 1
+
+
 async def test_no_second_invite_once_a_phone_may_have_rung(tmp_path: Path) -> None:
     def ring_then_fail(carrier: Carrier, session: Any, sdp: bytes | None) -> None:
         carrier.ring(session)

@@ -206,3 +206,9 @@ def test_an_extension_that_is_off_cannot_prove_anything() -> None:
 def test_the_sum_of_an_extension_is_the_one_of_the_snapshot(algorithm: str) -> None:
     who = origins(registrar=True, extensions=(DESK,))
     assert who.ha1("200", "voiceapp", algorithm) == DESK.ha1[algorithm]
+
+
+def test_beside_trunks_the_password_of_a_trunk_opens_no_door_from_elsewhere() -> None:
+    made = origins(ASKED, registrar=True, extensions=(DESK,))
+    assert made.of(flow("127.0.0.1"), "u1") is None
+    assert made.of(flow("127.0.0.1"), "200") == Origin(extension=DESK)

@@ -270,3 +270,13 @@ async def test_a_node_that_stops_takes_its_registrations_back() -> None:
     scene.watch.close()
     assert scene.registrations[0].stopped
     assert scene.clock.pending == 0
+
+
+async def test_a_host_that_dns_forgets_for_a_moment_is_still_the_trunks() -> None:
+    """Its calls are up: their BYE must not be dropped as a stranger's."""
+    scene = Scene()
+    await scene.take(CARRIER)
+    del scene.names["sip:two.example.com:5070"]
+    await scene.advance(RESOLVE_S)
+    assert scene.ways == ["198.51.100.1", "198.51.100.2"]
+    assert scene.addresses["carrier"] == {"198.51.100.1", "198.51.100.2"}

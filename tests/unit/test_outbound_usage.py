@@ -78,3 +78,11 @@ def test_unknown_keys_are_ignored() -> None:
     book.answered("x", 1.0)
     book.ended("x", 2.0)
     assert book.counters(3.0, NOON).total == Usage()
+
+
+def test_a_call_that_a_trunk_makes_for_us_counts_for_the_day_alone() -> None:
+    book = UsageBook()
+    book.referred("east", "desk", 100.0, NOON)
+    counters = book.counters(100.0, NOON)
+    for usage in (counters.trunks["east"], counters.agents["desk"], counters.total):
+        assert (usage.calls_today, usage.calls, usage.last_second) == (1, 0, 0)
