@@ -105,7 +105,7 @@ class Dispatch:
             return
         self._merged.setdefault(merged, transaction)
         self._index_invite(transaction)
-        refusal = refusal_of(request, self._allowed)
+        refusal = refusal_of(request, self._allowed if session is None else ALLOWED)
         if refusal is not None:
             self._refuse(transaction, refusal, now)
         elif request.method == "CANCEL":

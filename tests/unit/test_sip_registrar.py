@@ -7,7 +7,7 @@ from telephony.sip.events import RegisterReceived
 from telephony.sip.flow import Flow
 from telephony.sip.session import InviteOptions
 from tests.unit.sip_line import OFFER
-from tests.unit.sip_peer import FLOW, Peer
+from tests.unit.sip_peer import FLOW, Peer, request
 
 AOR = "sip:anna@gw.test"
 ONE, TWO = "<sip:anna@10.0.0.1:5070>", "<sip:anna@10.0.0.2:5070;transport=tcp>"
@@ -335,3 +335,13 @@ def test_what_has_run_out_is_forgotten():
 
     assert before == (2, [AOR, "sip:bob@gw.test"])
     assert (len(bindings), bindings.aors(phone.peer.now)) == (1, ["sip:bob@gw.test"])
+
+
+def test_a_register_inside_of_a_call_is_refused():
+    peer = Peer()
+    peer.engine.authority = Everybody()
+    _, tag = peer.answered()
+
+    [(_, reply)] = peer.send(request("REGISTER", branch="r", to_tag=tag, cseq=2))
+
+    assert (reply.status, "REGISTER" in reply.tokens("allow")) == (405, False)
