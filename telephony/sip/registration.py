@@ -22,7 +22,6 @@ _MOST_423: Final = 2
 _RETRY: Final = (4.0, 300.0)
 _RETRY_REFUSED: Final = (60.0, 1800.0)
 _LONGEST_RETRY_AFTER: Final = 3600
-_RETRY_AFTER_OF: Final = range(400, 700)
 _PASSING: Final = frozenset({408, 423, 480, 491})
 
 
@@ -91,7 +90,8 @@ class Registration:
     def flow_lost(self, flow: Flow, now: float) -> None:
         """A connection is gone: calls would not find us by it any more."""
         same = (flow.transport, flow.remote) == (self.flow.transport, self.flow.remote)
-        if same and flow.reliable and not self._in_flight and self._is_registered(now):
+        up = self.state is RegistrationState.REGISTERED  # else the back-off decides
+        if up and same and flow.reliable and not self._in_flight:
             self._again_at(now + 2 * self._core.ids.fraction())
 
     # ------------------------------------------------------------------ responses

@@ -373,3 +373,20 @@ def test_a_registrar_or_aor_that_cannot_be_read_is_our_error():
     for registrar, aor in (("reg.test", "sip:a@b.test"), ("sip:reg.test", "anna")):
         with pytest.raises(SipSyntaxError):
             make_engine().register(registrar, aor=aor, flow=FLOW, now=0.0, credentials=None)
+
+
+def test_a_server_that_is_down_is_asked_as_seldom_as_one_that_refuses():
+    flow = Flow("tcp", ("192.0.2.1", 5060), ("203.0.113.9", 5060))
+    trunk = Trunk(flow)
+    trunk.grant()
+    trunk.engine.failed(flow, trunk.now)
+    asked = 0
+
+    for _ in range(600):
+        trunk.advance(1)
+        if trunk.sent():
+            asked += 1
+            trunk.engine.failed(flow, trunk.now)
+
+    assert trunk.registration.state is FAILED
+    assert asked < 12
