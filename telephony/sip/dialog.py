@@ -124,10 +124,18 @@ class Dialog:
 
     def next_flow(self) -> Flow:
         """Where the next request goes; names are not resolved here, they keep the flow of the dialog."""
-        hop = parse_name_addr(self.routes[0]).uri if self.routes else parse_uri(self.target)
         if self.flow.reliable or (self.behind_nat and not self.routes):
             return self.flow  # RFC 5923: the connection they opened; NAT: only the mapping works
-        return flow_towards(hop, self.flow)
+        return flow_towards(self._next_hop, self.flow)
+
+    def flow_lost(self, flow: Flow) -> None:
+        """A connection is gone: if it was ours, the next request opens one to the proxy, or to the target itself."""
+        if self.flow == flow:
+            self.flow = flow_towards(self._next_hop, replace(flow, connection=0))
+
+    @property
+    def _next_hop(self) -> Uri:
+        return parse_name_addr(self.routes[0]).uri if self.routes else parse_uri(self.target)
 
 
 def _is_sent_elsewhere(invite: Request, flow: Flow) -> bool:

@@ -4,15 +4,13 @@
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from telephony.sip.attempt import request_in_dialog
 from telephony.sip.bodies import SDP
 from telephony.sip.changes import ChangingSession
 from telephony.sip.client_transaction import TransactionUser
-from telephony.sip.core import ACCEPT, ALLOW, SUPPORTED_HEADER, Done
-from telephony.sip.dialog import flow_towards
+from telephony.sip.core import ACCEPT, ALLOW, SUPPORTED_HEADER, Done, require_writable
 from telephony.sip.errors import SipStateError
 from telephony.sip.events import InfoReceived, Terminated
 from telephony.sip.flow import Flow
@@ -23,7 +21,6 @@ from telephony.sip.server_transaction import ServerTransaction
 from telephony.sip.session import Cause, EndKind, Phase, Replaces
 from telephony.sip.transfer import ReferUsages
 from telephony.sip.update import TOO_EARLY
-from telephony.sip.uri import parse_uri
 from telephony.sip.usage import InviteUsage
 
 SNAPSHOT_VERSION: Final = 1
@@ -48,6 +45,7 @@ class InviteSession(ChangingSession):
         if self.phase is Phase.ENDED:
             return
         extra = [*headers, *([("Reason", reason)] if reason else [])]
+        require_writable(extra)  # what is sent later would fail on somebody else's message
         if self.phase in TOO_EARLY:
             self._abandon(now, extra)
         elif self.phase is Phase.ANSWERED:
@@ -125,11 +123,9 @@ class InviteSession(ChangingSession):
             _RECEIVERS[request.method](self, transaction, usage, now)
 
     def flow_lost(self, flow: Flow) -> None:
-        """The connection of the dialog is gone: the next request opens one to the target itself."""
+        """A connection is gone."""
         for usage in self._usages():
-            dialog = usage.dialog
-            if dialog.flow == flow:
-                dialog.flow = flow_towards(parse_uri(dialog.target), replace(flow, connection=0))
+            usage.dialog.flow_lost(flow)
 
     # ------------------------------------------------------------------ for transfers
 
@@ -231,6 +227,7 @@ class InviteSession(ChangingSession):
 
     def _send_bye(self, extra: Sequence[HeaderPair], now: float) -> None:
         self._bye_after_ack = None
+        self._accepted.stop()  # nobody needs a 2xx of ours any more
         if self._change_out is not None:
             self._change_out.abandon()  # its ACK goes first
         self.send("BYE", now, Done(self._release), extra=extra)

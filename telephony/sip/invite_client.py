@@ -7,7 +7,7 @@ from telephony.sip.attempt import Attempt, request_in_dialog
 from telephony.sip.auth import ClientAuth
 from telephony.sip.bodies import find_sdp
 from telephony.sip.client_transaction import TIMEOUT_STATUS
-from telephony.sip.core import ACCEPT, ALLOW, RELIABLE, SUPPORTED, Core, Done
+from telephony.sip.core import ACCEPT, ALLOW, RELIABLE, SUPPORTED, Core, Done, require_writable
 from telephony.sip.dialog import Dialog
 from telephony.sip.errors import SipStateError
 from telephony.sip.events import Answered, Provisional
@@ -71,7 +71,9 @@ class ClientSession(InviteSession):
     def cancel(self, now: float, *, reason: str = "") -> None:
         if self.phase not in _OPEN:
             raise SipStateError(f"cancel in phase {self.phase.name}")
-        self._abandon(now, [("Reason", reason)] if reason else [])
+        extra = [("Reason", reason)] if reason else []
+        require_writable(extra)
+        self._abandon(now, extra)
 
     def ack(self, sdp: bytes, now: float) -> None:
         if self._prack is not None and self.phase is Phase.RINGING:

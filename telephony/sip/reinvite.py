@@ -117,8 +117,12 @@ class OutgoingChange:
     def failed(self, status: int, now: float) -> None:
         self.in_flight = False
         self.usage.withdrawn()
-        if not self._over:
+        if self._over:
+            return
+        if status in DIALOG_GONE:
             self._user.dialog_lost(status, now)
+        else:  # it could not be sent: no word on the dialog
+            self._user.change_rejected(self, status, "", now)
 
     def _refused(self, response: Response, now: float) -> None:
         status = response.status

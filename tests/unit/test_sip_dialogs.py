@@ -9,7 +9,7 @@ from telephony.sip.events import IncomingInvite, Terminated
 from telephony.sip.flow import Flow
 from telephony.sip.session import EndKind, Phase
 from tests.unit.sip_line import ANSWER, OFFER, counting_ids
-from tests.unit.sip_peer import FLOW, Peer, lines, request
+from tests.unit.sip_peer import FLOW, Peer, calling, lines, reply, request
 
 
 def test_replies_go_back_on_the_flow_with_received_and_rport():
@@ -371,3 +371,44 @@ def test_a_header_of_ours_with_a_line_end_is_refused_and_the_call_can_still_be_a
     session.answer(ANSWER, peer.now)
 
     assert lines(peer.out()) == ["SIP/2.0 200 OK"]
+
+
+def test_a_call_through_a_proxy_that_lost_its_connection_opens_one_to_the_proxy():
+    peer = Peer()
+    inbound = Flow("tcp", ("192.0.2.1", 5060), ("198.51.100.50", 49999), 3)
+    route = "<sip:198.51.100.50:5080;transport=tcp;lr>"
+    peer.send(request(body=OFFER, extra=f"Record-Route: {route}\r\n"), inbound)
+    session = peer.event(IncomingInvite).session
+    session.answer(ANSWER, peer.now)
+    [(_, ok)] = peer.out()
+    peer.send(request("ACK", branch="a", to_tag=ok.to.tag), inbound)
+
+    peer.engine.failed(inbound, peer.now)
+    session.bye(peer.now)
+
+    [(flow, bye)] = peer.out()
+    assert flow == Flow("tcp", ("192.0.2.1", 5060), ("198.51.100.50", 5080), 0)
+    assert bye.headers.all("route") == [route]
+
+
+@pytest.mark.parametrize("verb", ["bye", "cancel"])
+def test_a_reason_that_would_break_the_message_is_refused_at_once(verb):
+    peer, session, invite = calling()
+
+    with pytest.raises(SipWriteError):
+        getattr(session, verb)(peer.now, reason="SIP\r\nX-Evil: 1")
+
+    assert session.phase is Phase.CALLING
+    assert lines(peer.send(reply(invite, 180, "t"))) == []
+
+
+def test_a_bye_that_waits_for_the_ack_is_checked_before():
+    peer = Peer()
+    peer.send(request(body=OFFER))
+    session = peer.event(IncomingInvite).session
+    session.answer(ANSWER, peer.now)
+
+    with pytest.raises(SipWriteError):
+        session.bye(peer.now, reason="SIP\r\nX-Evil: 1")
+
+    assert session.phase is Phase.ANSWERED

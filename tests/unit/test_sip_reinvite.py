@@ -22,7 +22,7 @@ from telephony.sip.events import (
 )
 from telephony.sip.message import write
 from telephony.sip.session import EndKind, Phase
-from tests.unit.sip_line import ANSWER, OFFER, Line
+from tests.unit.sip_line import ALICE, ANSWER, BOB, OFFER, Line
 
 
 def answer(sdp: bytes | None, capabilities: Capabilities, previous: Agreed | None = None) -> Agreed:
@@ -272,3 +272,31 @@ def test_a_reinvite_moves_the_target_of_later_requests():
 
 def _ack_of(invite):
     return invite.replace(b"INVITE", b"ACK").replace(b"branch=z9hG4bK", b"branch=z9hG4bKack")
+
+
+def test_a_bye_of_ours_ends_the_wait_for_the_ack_of_their_reinvite():
+    line, mine, theirs, _ = settled()
+    line.lose = lambda text: text.startswith("alice ACK")
+    mine.reinvite(OFFER, line.now)
+    line.deliver()
+    line.event("bob", ReinviteReceived).session.accept_reinvite(ANSWER, line.now)
+    line.deliver()
+
+    theirs.bye(line.now)
+    line.deliver()
+    before = line.methods("bob").count("200")
+    line.advance(40)
+
+    assert line.methods("bob").count("BYE") == 1
+    assert line.methods("bob").count("200") == before
+
+
+def test_a_reinvite_that_cannot_be_sent_leaves_the_call_up():
+    line, mine, _, _ = settled()
+    mine.reinvite(OFFER, line.now)
+    line.alice.to_send()
+
+    line.alice.failed(line.flow(ALICE, BOB), line.now)
+
+    assert line.alice.events() == [ReinviteRejected(mine, 503, "")]
+    assert mine.phase is Phase.CONFIRMED
