@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 from typing import Final
@@ -88,7 +88,7 @@ class Media:
     port: int
     protocol: str
     formats: tuple[str, ...]
-    lines: tuple[Line, ...] = ()
+    lines: tuple[Line, ...] = field(default=(), repr=False)  # they may hold keys
 
     def __str__(self) -> str:
         return " ".join((self.kind, str(self.port), self.protocol, *self.formats))
@@ -139,7 +139,7 @@ class Description:
     """`lines` are the session-level ones but v= and o=."""
 
     origin: Origin | None
-    lines: tuple[Line, ...]
+    lines: tuple[Line, ...] = field(repr=False)  # they may hold keys
     media: tuple[Media, ...]
 
     def address_of(self, media: Media) -> str | None:

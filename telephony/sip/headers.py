@@ -4,7 +4,7 @@ Each `parse_*` takes an unfolded value and raises `HeaderError` (or its sibling 
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from telephony.sip.errors import HeaderError
@@ -23,11 +23,11 @@ _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class NameAddr:
-    """A From, To, Contact or Route value; `display` is unquoted and safe to show."""
+    """A From, To, Contact or Route value; `display` is unquoted and without control characters."""
 
     uri: Uri
-    display: str = ""
-    params: Params = ()
+    display: str = field(default="", repr=False)
+    params: Params = field(default=(), repr=False)
 
     def param(self, name: str) -> str | None:
         return find_param(self.params, name)

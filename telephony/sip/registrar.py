@@ -6,7 +6,7 @@ Path (RFC 3327) and instances (RFC 5626 6) are kept; the flow a REGISTER came by
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from telephony.sip.core import Core
@@ -37,11 +37,11 @@ _SCHEMES: Final = ("sip", "sips")
 class Binding:
     """One way to a phone: INVITE `contact` by `flow`, with `path` as its Routes."""
 
-    contact: str
+    contact: str = field(repr=False)
     flow: Flow
     expires_at: float
     q: float = 1.0
-    path: tuple[str, ...] = ()
+    path: tuple[str, ...] = field(default=(), repr=False)
     call_id: str = ""
     cseq: int = 0
     instance: str = ""
@@ -75,12 +75,12 @@ class AskedContact:
 class AskedBindings:
     """What a REGISTER wants. Neither contacts nor `wildcard`: only to know."""
 
-    aor: str
+    aor: str = field(repr=False)
     contacts: tuple[AskedContact, ...]
     wildcard: bool
     call_id: str
     cseq: int
-    path: tuple[str, ...]
+    path: tuple[str, ...] = field(repr=False)
 
     @property
     def expires(self) -> int:

@@ -1,7 +1,7 @@
 """What a leg may do with a SIP session: the interfaces of `invite`, `invite_server` and `invite_client`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Final, Literal, Protocol
 
@@ -44,7 +44,7 @@ class Cause:
     kind: EndKind
     status: int | None = None
     reason: str = ""
-    contacts: tuple[str, ...] = ()
+    contacts: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +93,9 @@ class ReferOutcome(Enum):
 class IncomingRefer:
     """A transfer they ask for: whom to call. `headers`: those of the Refer-To URI, escapes resolved."""
 
-    target: str
+    target: str = field(repr=False)
     replaces: Replaces | None
-    referred_by: str
+    referred_by: str = field(repr=False)
     headers: Headers
 
 

@@ -4,7 +4,7 @@ Escapes stay as received and are undone only to compare. One pass over the text,
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Final
 
@@ -23,15 +23,18 @@ _ESCAPES: Final = re.compile(r"(?:%(?!00)[0-9A-Fa-f]{2})+", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Uri:
-    """`user` holds the whole userinfo (a tel number for tel), `opaque` the rest of an unknown scheme."""
+    """`user` holds the whole userinfo (a tel number for tel), `opaque` the rest of an unknown scheme.
+
+    Its `repr` is fit for a log: it shows nobody.
+    """
 
     scheme: str
-    user: str | None
+    user: str | None = field(repr=False)
     host: str
     port: int | None = None
-    params: Params = ()
-    headers: str = ""
-    opaque: str = ""
+    params: Params = field(default=(), repr=False)
+    headers: str = field(default="", repr=False)
+    opaque: str = field(default="", repr=False)
 
     def __str__(self) -> str:
         if self.opaque or self.scheme not in ("sip", "sips", "tel"):

@@ -124,7 +124,8 @@ def test_what_cannot_be_honoured_is_as_good_as_absent(text: str):
 def test_keys_show_in_no_repr_and_no_str():
     found = agreed(answer(sdp(OFFERED), OPTIONAL))
     ours = offer(REQUIRED)
-    shown = f"{found!r}{found}{ours!r}{ours}{ours.crypto[0]}{OPTIONAL!r}"
+    theirs = parse(sdp(OFFERED))
+    shown = f"{found!r}{found}{ours!r}{ours}{ours.crypto[0]}{OPTIONAL!r}{theirs!r}{theirs.media!r}"
     assert INLINE not in shown
     assert "inline" not in shown
     for crypto in (found.crypto, *ours.crypto):
