@@ -104,10 +104,11 @@ class Ears:
             self._tell_gaps(due, first_row, now, notices)
             self._tell_keys(buffers, due, first_row, now, notices)
             enabled = self.detectors.enabled[due.rows + first_row]
-            if not enabled.all():
-                due = Due(due.rows[enabled], due.frames[enabled], due.missing[enabled])
-            if not len(due.rows):
+            wanted = np.count_nonzero(enabled)
+            if not wanted:
                 continue
+            if wanted < len(enabled):
+                due = Due(due.rows[enabled], due.frames[enabled], due.missing[enabled])
             pcm = buffers.pcm[due.rows, due.frames & (buffers.pcm.shape[1] - 1)]
             due = Due(due.rows + first_row, due.frames - buffers.first[due.rows], due.missing)
             heard = self.detectors.hear(due.rows, due.frames, pcm, self._gates(due.rows, now))
@@ -122,11 +123,15 @@ class Ears:
         return notices
 
     def _gates(self, rows: Rows, now: float) -> NDArray[np.float32]:
-        voice = self._guarded[rows]
-        sounding = (voice != _UNGUARDED) & (now - self._voices.last_sound[voice] < ECHO_TAIL)
-        return np.where(sounding, self._gate[rows], np.float32(SILENCE_DBFS))
+        # Who guards nothing reads the last row, of a voice that never sounds.
+        silent = self._voices.last_sound[self._guarded[rows]] <= now - ECHO_TAIL
+        gates = self._gate[rows]
+        gates[silent] = SILENCE_DBFS
+        return gates
 
     def _tell_gaps(self, due: Due, first_row: int, now: float, notices: list[Notice]) -> None:
+        if not np.count_nonzero(due.missing):
+            return
         for at in (due.missing > _GAP_FRAMES).nonzero()[0].tolist():
             handle = SlotHandle(int(self._handles[due.rows[at] + first_row]))
             notices.append(Gap(handle, int(due.missing[at]), now))
@@ -136,7 +141,7 @@ class Ears:
     ) -> None:
         keys = self._keys[buffers.pcm.shape[2]]
         chosen = keys.wanted[due.rows + first_row]
-        if not chosen.any():
+        if not np.count_nonzero(chosen):
             return
         rows, frames = due.rows[chosen], due.frames[chosen]
         pcm = buffers.pcm[rows, frames & (buffers.pcm.shape[1] - 1)]
@@ -146,7 +151,10 @@ class Ears:
 
     def end_silent(self, now: float) -> list[Notice]:
         """Speech of slots from which no frame has come for a while ends where the last loud one was."""
-        rows = (self.detectors.speech & (now - self._frame_at > NO_FRAMES)).nonzero()[0]
+        speaking = self.detectors.speech.nonzero()[0]
+        rows = speaking[now - self._frame_at[speaking] > NO_FRAMES]
+        if not len(rows):
+            return []
         self.detectors.interrupt(rows)
         return [self._stopped(row, now) for row in rows.tolist()]
 
@@ -176,18 +184,20 @@ class Ears:
     def _pass_on(self, blocks: list[_Block]) -> None:
         if self._tap is None:
             return
-        rows = np.concatenate([due.rows for due, _, _ in blocks])
-        kept = self.listening[rows]
-        if not kept.any():
+        due, pcm, heard = blocks[0] if len(blocks) == 1 else _together(blocks)
+        listening = self.listening[due.rows]
+        count = np.count_nonzero(listening)
+        if not count:
             return
-        pcm = np.concatenate([frames for _, frames, _ in blocks])
+        # Nearly always all of them are listened to: then nothing has to be picked out.
+        kept: slice | NDArray[np.bool_] = slice(None) if count == len(listening) else listening
         batch = FrameBatch(
             rate_hz=pcm.shape[1] * 50,
-            handles=self._handles[rows[kept]],
-            frames=np.concatenate([due.frames for due, _, _ in blocks])[kept],
-            gaps=np.concatenate([due.missing > 0 for due, _, _ in blocks])[kept],
-            speech=np.concatenate([heard.speech for _, _, heard in blocks])[kept],
-            level_dbfs=np.concatenate([heard.level_dbfs for _, _, heard in blocks])[kept],
+            handles=self._handles[due.rows[kept]],
+            frames=due.frames[kept],
+            gaps=due.missing[kept] > 0,
+            speech=heard.speech[kept],
+            level_dbfs=heard.level_dbfs[kept],
             pcm=pcm[kept],
         )
         try:
@@ -199,3 +209,17 @@ class Ears:
             if kind not in self._told:
                 self._told.add(kind)
                 log.exception("audio_tap_failed", extra={"kind": kind})
+
+
+def _together(blocks: list[_Block]) -> _Block:
+    """One block of all; speech that started or stopped is told already."""
+    dues, pcm, heard = zip(*blocks, strict=True)
+    due = Due(
+        np.concatenate([each.rows for each in dues]),
+        np.concatenate([each.frames for each in dues]),
+        np.concatenate([each.missing for each in dues]),
+    )
+    nobody = np.zeros(0, np.int64)
+    speech = np.concatenate([each.speech for each in heard])
+    level = np.concatenate([each.level_dbfs for each in heard])
+    return due, np.concatenate(pcm), Heard(level, speech, nobody, nobody)

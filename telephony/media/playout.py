@@ -23,6 +23,11 @@ MAX_QUEUED_SECONDS: Final = 30
 DUCK_GAIN: Final = 10 ** (-15 / 20)
 _CLOSED_KEPT: Final = 64
 _MAX_FRAME: Final = 320
+_RAMPS: Final = {
+    size: np.minimum(np.arange(1, size + 1, dtype=np.float32) * (2 / size), 1.0)
+    for size in (160, _MAX_FRAME)
+}
+"""Over the first 10 ms of a frame, by its samples."""
 
 
 @dataclass(slots=True)
@@ -54,7 +59,8 @@ class Voices:
         self.talking = np.zeros(rows, np.bool_)
         self.paused = np.zeros(rows, np.bool_)
         self.samples = np.zeros(rows, np.int64)
-        self.last_sound = np.full(rows, -np.inf)
+        # One more than there are voices: the last never sounds, for who has none.
+        self.last_sound = np.full(rows + 1, -np.inf)
         self._stage = np.zeros((rows, STAGE_FRAMES * _MAX_FRAME), np.int16)
         self._staged = np.zeros(rows, np.int64)
         self._at = np.zeros(rows, np.int64)
@@ -63,6 +69,7 @@ class Voices:
         self._gain = np.ones(rows, np.float32)
         self._goal = np.ones(rows, np.float32)
         self._fading = np.zeros(rows, np.bool_)
+        self._shaped = np.zeros(rows, np.bool_)
         self._voices: list[_Voice | None] = [None] * rows
         self.late_chunks = 0
 
@@ -74,6 +81,7 @@ class Voices:
         self.samples[row] = rate_hz // 50
         self._staged[row] = self._at[row] = self._mark[row] = self._sent[row] = 0
         self._gain[row] = self._goal[row] = 1.0
+        self._shaped[row] = False
         self.last_sound[row] = -np.inf
 
     def remove(self, row: int, now: float) -> list[Notice]:
@@ -123,14 +131,16 @@ class Voices:
         self._staged[row] = self._at[row] = self._mark[row] = 0
         self.talking[row] = self.paused[row] = self._fading[row] = False
         self._gain[row] = self._goal[row] = voice.gain
+        self._shaped[row] = voice.gain != 1.0
         return notices
 
     def duck(self, row: int) -> None:
         self._goal[row] = self._voice(row).gain * DUCK_GAIN
+        self._shaped[row] = True
 
     def pause(self, row: int) -> None:
         if not self.paused[row]:
-            self.paused[row] = True
+            self.paused[row] = self._shaped[row] = True
             self._fading[row] = self.talking[row]
 
     def resume(self, row: int) -> None:
@@ -138,11 +148,13 @@ class Voices:
             self.paused[row] = self._fading[row] = False
             self._gain[row] = 0.0
         self._goal[row] = self._voice(row).gain
+        self._shaped[row] = True
 
     def set_gain(self, row: int, gain: float) -> None:
         """A duck in force ends."""
         self._voice(row).gain = gain
         self._goal[row] = gain
+        self._shaped[row] = True
 
     def take(self, rows: Rows, now: float) -> tuple[NDArray[np.int16], list[Notice]]:
         """The next frame of talking voices of one rate: ((n, samples) int16, what is to be told)."""
@@ -150,14 +162,19 @@ class Voices:
         begin = self._at[rows]
         frames = self._stage.reshape(len(self._stage), -1, size)[rows, begin // size]
         left = self._staged[rows] - begin
-        moving = ~self.paused[rows]
-        step = np.where(moving, np.minimum(left, size), 0)
-        self._at[rows] += np.where(moving, size, 0)
-        self._sent[rows] += step
-        self.last_sound[rows[moving | self._fading[rows]]] = now
-        frames = self._shape(rows, frames)
+        end = begin + size
+        sounding = rows
+        if np.count_nonzero(self._shaped[rows]):
+            paused = self.paused[rows]
+            end[paused], left[paused] = begin[paused], 0
+            sounding = rows[~paused | self._fading[rows]]
+            frames = self._shape(rows, frames)
+        self._at[rows] = end
+        self._sent[rows] += np.minimum(left, size)
+        self.last_sound[sounding] = now
         notices: list[Notice] = []
-        for row in rows[moving & (self._at[rows] >= self._mark[rows])].tolist():
+        # A paused voice stands before its mark: what it has staged ends behind it.
+        for row in rows[end >= self._mark[rows]].tolist():
             notices += self._serve(row, now)
         return frames, notices
 
@@ -169,13 +186,16 @@ class Voices:
         goal = np.where(paused, 0.0, goal)
         shaped = ((gain != 1.0) | (goal != 1.0)).nonzero()[0]
         if len(shaped):
-            size = frames.shape[1]
-            ramp = np.minimum(np.arange(1, size + 1, dtype=np.float32) * (2 / size), 1.0)
             start, change = gain[shaped, None], (goal - gain)[shaped, None]
-            louder = frames[shaped] * (start + change * ramp)
-            frames[shaped] = np.clip(np.rint(louder), -32768, 32767).astype(np.int16)
+            if np.count_nonzero(change):
+                start = start + change * _RAMPS[frames.shape[1]]
+            louder = frames[shaped] * start
+            np.rint(louder, out=louder)
+            np.maximum(louder, -32768, out=louder)
+            frames[shaped] = np.minimum(louder, 32767, out=louder)
         self._fading[rows] = False
         self._gain[rows] = np.where(paused, self._gain[rows], goal)
+        self._shaped[rows] = paused | (goal != 1.0)
         return frames
 
     def _serve(self, row: int, now: float) -> list[Notice]:

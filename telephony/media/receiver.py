@@ -64,8 +64,8 @@ class Receiver:
             self._rebuild()
         self._counters.received += count
         arrivals = self._arrivals
-        keys = arrivals.port[:count].astype(np.uint64) << _PORT_SHIFT
-        keys |= arrivals.address[:count].astype(np.uint64) << _ADDRESS_SHIFT
+        keys = arrivals.port[:count].view(np.uint64) << _PORT_SHIFT
+        keys |= arrivals.address[:count] << _ADDRESS_SHIFT
         keys |= arrivals.source_port[:count]
         at = self._keys.searchsorted(keys)
         known: NDArray[np.bool_] = self._keys[at] == keys
@@ -73,7 +73,7 @@ class Receiver:
         if self._slots.srtp:
             self._unprotect(rows, known, count)
         fast = self._take_plain(rows, known, count, now)
-        if not fast.all():
+        if np.count_nonzero(fast) < count:
             self._take_rest(rows, known, (~fast).nonzero()[0], keys, now)
 
     def take_rtcp(self) -> list[tuple[int, bytes]]:
@@ -86,7 +86,7 @@ class Receiver:
         slots, arrivals = self._slots, self._arrivals
         base = arrivals.data.ctypes.data
         secured = known & slots.secure[rows] & (arrivals.size[:count] > 0)
-        for at in np.flatnonzero(secured).tolist():
+        for at in secured.nonzero()[0].tolist():
             row, size = int(rows[at]), int(arrivals.size[at])
             session, packet = slots.srtp[row], base + at * arrivals.ROW_BYTES
             rtcp = is_rtcp(arrivals.data[at, :2].tobytes())
@@ -99,9 +99,9 @@ class Receiver:
                 slots.unusable[row] += not session.replayed
 
     def _rebuild(self) -> None:
-        rows = np.flatnonzero(self._slots.key)
+        rows = self._slots.key.nonzero()[0]
         keys = self._slots.key[rows]
-        order = np.argsort(keys)
+        order = keys.argsort()
         self._keys = np.append(keys[order], _NO_KEY)
         self._rows = np.append(rows[order], 0)
         self._legs.table_changed = False
@@ -111,23 +111,25 @@ class Receiver:
     ) -> NDArray[np.bool_]:
         """The fast path; returns which datagrams it took."""
         slots, arrivals = self._slots, self._arrivals
-        head = np.ascontiguousarray(arrivals.data[:count, :HEADER_BYTES])
-        words = head.view(">u4")
-        sequence = head.view(">u2")[:, 1].astype(np.int64)
-        timestamp = words[:, 1].astype(np.int64)
+        head = arrivals.data[:count, :HEADER_BYTES]
+        words = arrivals.words[:count].astype(np.int64)
+        timestamp = words[:, 1]
         last = slots.last_sequence[rows]
-        ahead = (sequence - last + 0x8000 & 0xFFFF) - 0x8000
-        step = (timestamp - slots.last_timestamp[rows] + 0x80000000 & 0xFFFFFFFF) - 0x80000000
+        # Differences modulo 2^16 and 2^32: a cast keeps the low bits, and their sign.
+        ahead = (words[:, 0] - last).astype(np.int16).astype(np.int64)
+        step = (timestamp - slots.last_timestamp[rows]).astype(np.int32)
         law = slots.laws[rows, head[:, 1] & 0x7F]
-        plain: NDArray[np.bool_] = (
-            known & (head[:, 0] == 0x80) & (arrivals.size[:count] == PACKET_BYTES)
-        )
-        plain &= (law < CODED) & (words[:, 2] == slots.ssrc[rows])
-        plain &= (step == ahead * FRAME_SAMPLES) & (np.abs(ahead) <= _MAX_STEP)
+        plain: NDArray[np.bool_] = known & (head[:, 0] == 0x80)
+        plain &= arrivals.size[:count] == PACKET_BYTES
+        plain &= law < CODED
+        plain &= words[:, 2] == slots.ssrc[rows]
+        plain &= step == ahead * FRAME_SAMPLES
+        plain &= np.abs(ahead) <= _MAX_STEP
         # While a new SDP's source is still to be learnt, the slow path watches the old one.
         plain &= ~self._legs.relearning[rows]
         # Almost always all of them are plain: then nothing has to be picked out.
-        taken: slice | Rows = slice(count) if plain.all() else plain.nonzero()[0]
+        every = np.count_nonzero(plain) == count
+        taken: slice | Rows = slice(count) if every else plain.nonzero()[0]
         chosen = rows[taken]
         if len(chosen):
             payload = arrivals.data[taken, HEADER_BYTES:PACKET_BYTES]
@@ -145,9 +147,10 @@ class Receiver:
         transit = now * 8000 - timestamp
         change = np.abs(transit - slots.transit[rows])
         # A wrap of the timestamp, or the first packet, says nothing about the network.
-        change = np.where(change < 8000, change, 0.0)
+        change[change >= 8000] = 0.0
         slots.transit[rows] = transit
-        slots.jitter[rows] += (change - slots.jitter[rows]) / 16
+        jitter = slots.jitter[rows]
+        slots.jitter[rows] = jitter + (change - jitter) / 16
 
     def _move_reference(self, rows: Rows, last: Rows, ahead: Rows) -> None:
         slots = self._slots

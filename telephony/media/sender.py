@@ -56,8 +56,9 @@ class Sender:
         else:
             self._write_plain(rows)
         audio = slots.sending[rows]
-        for at in slots.digits_out[rows].nonzero()[0].tolist():
-            audio[at] &= not self._send_digit(int(rows[at]))
+        if self._digits:
+            for at in slots.digits_out[rows].nonzero()[0].tolist():
+                audio[at] &= not self._send_digit(int(rows[at]))
         sent = rows[audio]
         self._send(sent)
         slots.sequence[sent] += 1

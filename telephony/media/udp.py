@@ -131,8 +131,8 @@ class MmsgDatagrams:
 
     def _columns(self, rows: _Rows, into: Arrivals, filled: int) -> None:
         into.size[:filled] = rows.length[:filled]
-        truncated = rows.flags[:filled] & socket.MSG_TRUNC
-        if truncated.any():
+        if np.count_nonzero(rows.flags[:filled]):
+            truncated = rows.flags[:filled] & socket.MSG_TRUNC
             into.size[:filled][truncated != 0] = TRUNCATED
         into.address[:filled] = rows.address[:filled]
         into.source_port[:filled] = rows.port[:filled]

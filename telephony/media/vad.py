@@ -28,14 +28,19 @@ _FLOOR_FRAMES: Final = 75
 """The floor is the lowest level of the last 1.5 to 3 s: speech has pauses in it, steady noise has none."""
 _ONSET: Final = np.array([bits.bit_count() >= 3 for bits in range(16)])
 _MODE: Final = 3
+_QUIET: Final = (1 << QUIET_FRAMES) - 1
+_UNVOICED: Final = (1 << UNVOICED_FRAMES) - 1
 
 
 def level_dbfs(pcm: NDArray[np.int16]) -> NDArray[np.float32]:
     """RMS of each row in dBFS; -96 for digital silence."""
     samples = pcm.astype(np.float32)
-    power = np.einsum("ij,ij->i", samples, samples) / (pcm.shape[1] * 32768.0**2)
-    level: NDArray[np.float32] = np.maximum(10 * np.log10(power + 1e-12), SILENCE_DBFS)
-    return level.astype(np.float32)
+    power: NDArray[np.float32] = np.vecdot(samples, samples)
+    power *= 1 / (pcm.shape[1] * 32768.0**2)
+    power += 1e-12
+    np.log10(power, out=power)
+    power *= 10
+    return np.maximum(power, SILENCE_DBFS, out=power)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +65,9 @@ class VoiceDetectors:
         self._lowest_before = np.full(rows, _START_FLOOR, np.float32)
         self.last_loud = np.zeros(rows, np.int64)
         self._history = np.zeros(rows, np.uint8)
-        self._quiet = np.zeros(rows, np.int64)
-        self._unvoiced = np.zeros(rows, np.int64)
+        # A bit for each of the last frames, the newest lowest.
+        self._loud = np.zeros(rows, np.int64)
+        self._voiced = np.zeros(rows, np.int64)
         self._detectors: list[Any] = [None] * rows
 
     def enable(self, row: int, on: bool) -> None:
@@ -80,24 +86,28 @@ class VoiceDetectors:
     ) -> Heard:
         """One frame of each of `rows` (enabled, no row twice); `gates` in dBFS, -96 where there is none."""
         level = level_dbfs(pcm)
-        voiced = self._voiced(rows, pcm, level)
-        threshold = np.maximum(self.floor_dbfs[rows] + ABOVE_FLOOR_DB, MIN_LEVEL_DBFS)
-        loud = level > np.maximum(threshold, gates)
+        voiced = self._ask(rows, pcm, level)
+        threshold = np.maximum(self.floor_dbfs[rows] + ABOVE_FLOOR_DB, gates)
+        loud = level > np.maximum(threshold, MIN_LEVEL_DBFS, out=threshold)
+        self._follow_floor(rows, level)
         history = (self._history[rows] << 1 | (voiced & loud)) & 0x0F
         self._history[rows] = history
-        self._follow_floor(rows, level)
+        loud_bits = self._loud[rows] << 1 | loud
+        self._loud[rows] = loud_bits
+        voiced_bits = self._voiced[rows] << 1 | voiced
+        self._voiced[rows] = voiced_bits
         was = self.speech[rows]
-        started = _ONSET[history] & ~was
-        heard = loud & (was | started)
-        self.last_loud[rows] = np.where(heard, frames, self.last_loud[rows])
-        self._quiet[rows] = np.where(loud, 0, self._quiet[rows] + 1)
-        self._unvoiced[rows] = np.where(voiced, 0, self._unvoiced[rows] + 1)
-        over = (self._quiet[rows] >= QUIET_FRAMES) | (self._unvoiced[rows] >= UNVOICED_FRAMES)
-        stopped = was & over
-        self._history[rows[stopped]] = 0
-        speech = (was | started) & ~stopped
+        started = _ONSET[history] > was
+        speech = was | started
+        heard = loud & speech
+        self.last_loud[rows[heard]] = frames[heard]
+        still = ((loud_bits & _QUIET) != 0) & ((voiced_bits & _UNVOICED) != 0)
+        stopped = (was > still).nonzero()[0]
+        if len(stopped):
+            self._history[rows[stopped]] = 0
+            speech[stopped] = False
         self.speech[rows] = speech
-        return Heard(level, speech, started.nonzero()[0], stopped.nonzero()[0])
+        return Heard(level, speech, started.nonzero()[0], stopped)
 
     def onset_frames(self, row: int) -> int:
         """How many frames back the voiced ones of the last four begin: 3 or 4 at an onset."""
@@ -108,7 +118,7 @@ class VoiceDetectors:
         self.speech[rows] = False
         self._history[rows] = 0
 
-    def _voiced(
+    def _ask(
         self, rows: Rows, pcm: NDArray[np.int16], level: NDArray[np.float32]
     ) -> NDArray[np.bool_]:
         """The one call per frame into C; digital silence skips it, as the detector itself ignores it."""
@@ -125,14 +135,17 @@ class VoiceDetectors:
         return voiced
 
     def _follow_floor(self, rows: Rows, level: NDArray[np.float32]) -> None:
-        lowest = np.minimum(self._lowest[rows], np.clip(level, *_FLOOR_RANGE))
+        # `_lowest` never exceeds the range's upper end.
+        lowest = np.minimum(self._lowest[rows], np.maximum(level, _FLOOR_RANGE[0]))
         counted = self._counted[rows] + 1
-        full = counted >= _FLOOR_FRAMES
-        before = np.where(full, lowest, self._lowest_before[rows])
-        self._lowest_before[rows] = before
-        self._lowest[rows] = np.where(full, np.float32(_FLOOR_RANGE[1]), lowest)
-        self._counted[rows] = np.where(full, 0, counted)
-        self.floor_dbfs[rows] = np.minimum(before, lowest)
+        self._lowest[rows], self._counted[rows] = lowest, counted
+        full = (counted >= _FLOOR_FRAMES).nonzero()[0]
+        if len(full):
+            over = rows[full]
+            self._lowest_before[over] = lowest[full]
+            self._lowest[over] = _FLOOR_RANGE[1]
+            self._counted[over] = 0
+        self.floor_dbfs[rows] = np.minimum(self._lowest_before[rows], lowest)
 
 
 def _new_detector() -> Any:

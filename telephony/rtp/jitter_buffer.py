@@ -44,7 +44,8 @@ class JitterBuffers:
         self.pcm = np.zeros((rows, RING, frame_samples), np.int16)
         self.tag = np.full((rows, RING), _EMPTY, np.int64)
         self.begun = np.zeros(rows, np.bool_)
-        self.top = np.zeros(rows, np.int64)
+        # Before its beginning a stream has nothing to detect: `detect` is beyond `top`.
+        self.top = np.full(rows, -1, np.int64)
         self.first = np.zeros(rows, np.int64)
         self.play = np.zeros(rows, np.int64)
         self.detect = np.zeros(rows, np.int64)
@@ -63,6 +64,7 @@ class JitterBuffers:
         """Forgets the stream; it begins anew with `begin`."""
         self.tag[row] = _EMPTY
         self.begun[row] = False
+        self.detect[row] = self.top[row] + 1
         self.target[row] = START_TARGET
         self.min_depth[row] = _UNSEEN_DEPTH
         for column in (
@@ -145,7 +147,7 @@ class JitterBuffers:
 
     def due(self, now: float) -> Due | None:
         """One frame per stream that has one for detection; call until None."""
-        waiting = (self.begun & (self.detect <= self.top)).nonzero()[0]
+        waiting = (self.detect <= self.top).nonzero()[0]
         while len(waiting):
             behind = self.top[waiting] - (RING - 1) - self.detect[waiting]
             if np.count_nonzero(behind > 0):

