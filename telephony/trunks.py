@@ -38,8 +38,8 @@ class Trunk:
     """One carrier or PBX. Empty `allowed_prefixes`: nothing may be dialled. A limit of 0: no calls; None: no limit.
 
     `hosts`: where calls are sent, in the order of failover. `networks`: where its calls come from (an address among
-    `hosts` is added); `media_networks`: where its RTP may come from, empty: anywhere. `prefix`: set before each dialled
-    number. `country`, `national_prefix`, `international_prefix`: how numbers of other spellings are read and written.
+    `hosts` is added); `media_networks`: where its RTP may come from beside the address of its SDP. `prefix`: set
+    before each dialled number. `country`, `national_prefix`, `international_prefix`: how numbers of other spellings are read and written.
     `trusted`: its P-Asserted-Identity is believed. `caller_ids`: the pool; no other is ever shown.
     """
 
@@ -83,10 +83,6 @@ class Trunk:
     def accepts(self, host: str) -> bool:
         """Does SIP from this address belong to the trunk?"""
         return self.enabled and _width(self.networks, host) is not None
-
-    def accepts_media(self, host: str) -> bool:
-        """May RTP of its calls come from this address?"""
-        return not self.media_networks or _width(self.media_networks, host) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

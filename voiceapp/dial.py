@@ -54,19 +54,21 @@ def place(run: Path, node: str, order: Mapping[str, Any]) -> Placed:
 
 
 async def follow(placed: Placed, who: str, say: Say) -> dict[str, Any]:
-    """Tells what happens until the call has ended; an interrupt (Ctrl-C) ends it. Returns: its outcome."""
+    """Tells what happens until the call has ended; an interrupt (Ctrl-C) ends it.
+
+    Returns: its outcome. Raises: DialError if the node is gone.
+    """
     client = BusClient(placed.run, [placed.node])
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, stop.set)
+    hang_up = loop.create_task(_hang_up(client, placed, who, stop), name="hang-up")
     try:
-        async with asyncio.TaskGroup() as group:
-            hang_up = group.create_task(_hang_up(client, placed, who, stop), name="hang-up")
-            told = await _Progress(client, placed, say).run()
-            hang_up.cancel()
+        return await _Progress(client, placed, say).run()
     finally:
         loop.remove_signal_handler(signal.SIGINT)
-    return told
+        hang_up.cancel()
+        await asyncio.wait({hang_up})
 
 
 async def _hang_up(client: BusClient, placed: Placed, who: str, stop: asyncio.Event) -> None:
@@ -74,8 +76,8 @@ async def _hang_up(client: BusClient, placed: Placed, who: str, stop: asyncio.Ev
     arguments = {"call": placed.call, "who": who, "id": f"end-{secrets.token_hex(4)}"}
     try:
         await client.request(placed.node, "desk.end", arguments, REQUEST_TIMEOUT_S)
-    except RequestError:
-        return  # it has ended already
+    except (RequestError, NodeUnreachableError, TimeoutError):
+        return  # it has ended already, or the node has: whoever follows the call tells
 
 
 class _Progress:

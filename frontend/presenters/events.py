@@ -41,7 +41,9 @@ def present_event(body: Mapping[str, Any], viewer: Viewer) -> dict[str, Any]:
         fields = _present_start(fields, viewer)
     if kind == "TransferRequested":
         to = masking.party(str(fields.get("destination") or ""), "sip")
-        fields["destination"] = to if viewer.may(PII) else masking.mask_destination(to)
+        fields["destination"] = masking.destination(to, unmasked=viewer.may(PII))
+        if name := fields.get("name"):
+            fields["name"] = masking.destination(str(name), unmasked=viewer.may(PII))
     for name in SPOKEN.get(kind, ()):
         if not viewer.may(TRANSCRIPT):
             fields.pop(name, None)
@@ -61,12 +63,9 @@ def _mask(value: Any) -> Any:
 
 def _present_start(fields: dict[str, Any], viewer: Viewer) -> dict[str, Any]:
     """The person's number is masked, whoever of us called the other."""
-    transport = str(fields.get("transport") or "")
-    theirs = "called" if fields.get("direction") == "outbound" else "caller"
-    for name in ("caller", "called"):
-        party = masking.party(str(fields.get(name) or ""), transport if name == "caller" else "sip")
-        hidden = name == theirs and transport != "webrtc" and not viewer.may(PII)
-        fields[name] = masking.mask(party) if hidden else party
+    person, own = masking.parties(fields, unmasked=viewer.may(PII))
+    outbound = fields.get("direction") == "outbound"
+    fields |= {"called": person, "caller": own} if outbound else {"caller": person, "called": own}
     if not viewer.may(PII):
         fields.pop("variables", None)
     return fields

@@ -22,14 +22,21 @@ def party(address: str, transport: str) -> str:
 
 
 def parties(call: Mapping[str, Any], *, unmasked: bool) -> tuple[str, str]:
-    """The person and our own number, as they are shown: of a call that we placed, the person is the one called."""
+    """The person and our own number, as they are shown: of a call that we placed, the person is the one called.
+
+    A colleague's phone that calls out is known by its short name; whom it calls is somebody else's number then.
+    """
     transport = str(call.get("transport") or "")
     ends = [str(call.get(name) or "") for name in ("caller", "called")]
     if call.get("direction") == "outbound":
         ends.reverse()
     person = party(ends[0], transport)
     shown = person if unmasked or transport == "webrtc" else mask(person)
-    return shown, party(ends[1], "sip") if ends[1] else ""
+    own = party(ends[1], "sip") if ends[1] else ""
+    is_colleague = (
+        transport == "sip" and bool(ends[0]) and destination(person, unmasked=False) == person
+    )
+    return shown, destination(own, unmasked=unmasked or not is_colleague)
 
 
 def mask(name: str) -> str:
@@ -45,7 +52,7 @@ def mask_numbers(text: str) -> str:
     return _LONG_NUMBER.sub(DOTS, text)
 
 
-def mask_destination(name: str) -> str:
+def destination(name: str, *, unmasked: bool) -> str:
     """A number is masked like a caller's; the name of a colleague's phone or of a queue is nobody's secret."""
     digits = sum(letter.isdigit() for letter in name)
-    return mask(name) if digits > LONGEST_EXTENSION else name
+    return mask(name) if digits > LONGEST_EXTENSION and not unmasked else name

@@ -104,8 +104,8 @@ def present_transfer(row: Row, viewer: Viewer) -> dict[str, Any] | None:
         "mode": transfer.get("mode") or "",
         "by": transfer.get("by") or "",
         "who": transfer.get("who") or "",
-        "name": transfer.get("name") or "",
-        "to": to if viewer.may(PII) else masking.mask_destination(to),
+        "name": masking.destination(str(transfer.get("name") or ""), unmasked=viewer.may(PII)),
+        "to": masking.destination(to, unmasked=viewer.may(PII)),
     }
 
 

@@ -222,7 +222,7 @@ class Migration(migrations.Migration):
                     models.JSONField(
                         blank=True,
                         default=list,
-                        help_text="Where its audio may come from; empty: wherever the call says.",
+                        help_text="Where its audio may come from beside the address that each call names; empty: from that one alone.",
                         verbose_name="accepted audio addresses",
                     ),
                 ),

@@ -3,6 +3,12 @@
 from django.db import migrations, models
 
 
+def keep_narrow(apps, schema_editor):
+    """A right that was bound to trunks stays bound to them."""
+    rights = apps.get_model("telephony", "DialRight").objects
+    rights.filter(trunks__isnull=False).update(any_trunk=False)
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -20,4 +26,5 @@ class Migration(migrations.Migration):
             name='trunks',
             field=models.ManyToManyField(blank=True, related_name='+', to='telephony.trunk'),
         ),
+        migrations.RunPython(keep_narrow, migrations.RunPython.noop),
     ]

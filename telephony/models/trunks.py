@@ -122,7 +122,7 @@ class Trunk(models.Model):
         "accepted audio addresses",
         default=list,
         blank=True,
-        help_text="Where its audio may come from; empty: wherever the call says.",
+        help_text="Where its audio may come from beside the address that each call names; empty: from that one alone.",
     )
     username = models.CharField(max_length=128, blank=True)
     password = EncryptedTextField(blank=True)

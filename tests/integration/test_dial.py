@@ -26,6 +26,7 @@ from tests.integration import nodes
 from voiceapp.adapters.bus_client import socket_path
 from voiceapp.adapters.bus_local import LocalNodeBus
 from voiceapp.configuration import load
+from voiceapp.dial import DialError, Placed, follow
 from voiceapp.management.commands import dial
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("data_folder")]
@@ -182,3 +183,9 @@ def test_without_a_node_nothing_is_dialled(capsys: pytest.CaptureFixture[str]) -
 def test_a_variable_without_a_value_is_refused() -> None:
     with pytest.raises(CommandError, match="NAME=VALUE"):
         run("--variable", "order")
+
+
+def test_a_node_that_is_gone_is_told_in_words(tmp_path: Path) -> None:
+    placed = Placed(tmp_path, "gone", "c-1", "0")
+    with pytest.raises(DialError, match="knows nothing of the call"):
+        asyncio.run(follow(placed, "cli:test", lambda seconds, words: None))

@@ -256,3 +256,19 @@ def test_a_caller_who_is_put_through_waits() -> None:
         "state": "hold",
         "seq": 3,
     }
+
+
+def test_whom_a_phone_of_ours_calls_is_masked_wherever_it_is_written() -> None:
+    """A call out goes on as a transfer whose name is the number."""
+    out = {"transport": "sip", "caller": "200", "called": "+491701234567"}
+    row = {**ROW, **out, "transfer": {"to": "+491701234567", "name": "+491701234567"}}
+    asked = event("TransferRequested", destination="+491701234567", name="+491701234567")
+    began = event("CallStarted", direction="inbound", **out)
+    for shown in (
+        present_row(row, WATCHER),
+        present_event(asked, WATCHER),
+        present_event(began, WATCHER),
+    ):
+        assert "1701234567" not in str(shown)
+    assert present_row(row, EVERYTHING)["called"] == "+491701234567"
+    assert present_row(row, EVERYTHING)["transfer"]["name"] == "+491701234567"

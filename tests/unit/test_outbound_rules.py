@@ -209,25 +209,6 @@ def test_a_trunk_gets_numbers_in_its_format(
     assert verdict.dialled == dialled
 
 
-@pytest.mark.parametrize(
-    ("changes", "destination"),
-    [
-        ({}, "+490881234567"),  # 0 0881… is satellite +881…
-        ({}, "+49 0 1 900 5551234"),
-        ({"international_prefix": "", "national_prefix": "0"}, "00881234567"),
-        (
-            {"country": "7", "national_prefix": "8", "international_prefix": "810"},
-            "+7 10 1 900 555123",
-        ),
-    ],
-)
-def test_a_national_spelling_does_not_lead_abroad(
-    changes: dict[str, Any], destination: str
-) -> None:
-    given = {"number_format": "national", "allowed_prefixes": ("+49", "+7"), **changes}
-    assert reason(ask(destination, with_trunk(**given))) == "not_a_number"
-
-
 # ------------------------------------------------------------------------------------------- extensions, trunks
 
 

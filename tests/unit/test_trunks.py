@@ -100,13 +100,6 @@ def test_the_narrowest_network_says_whose_call_it_is() -> None:
     assert [trunk and trunk.name for trunk in found] == ["carrier", "wide", None]
 
 
-def test_media_comes_from_anywhere_unless_networks_are_named() -> None:
-    assert parse().accepts_media("203.0.113.9")
-    trunk = parse(media_networks=["198.51.100.0/24"])
-    assert trunk.accepts_media("198.51.100.7")
-    assert not trunk.accepts_media("203.0.113.9")
-
-
 @pytest.mark.parametrize(
     ("changes", "where"),
     [
