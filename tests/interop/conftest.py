@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fakes.certificates import Authority
+from tests.interop.office import Office, open_office
 from tests.running_product import RunningProduct, free_ports, running_product
 
 PROGRAMS = ("sipp", "baresip", "flite", "sox", "kamailio", "sipsak")
@@ -20,13 +21,25 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture(scope="session")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    """Known to its trunks and phones alone."""
+    _check_programs()
+    with open_office(tmp_path_factory.mktemp("office")) as made:
+        yield made
+
+
+def _check_programs() -> None:
+    missing = [name for name in PROGRAMS if shutil.which(name) is None]
+    if missing:
+        pytest.fail(f"missing programs: {', '.join(missing)}; `make setup-test` installs them")
+
+
+@pytest.fixture(scope="session")
 def product(
     tmp_path_factory: pytest.TempPathFactory, authority: Authority
 ) -> Iterator[RunningProduct]:
     """Open to this machine, with TLS and a registrar."""
-    missing = [name for name in PROGRAMS if shutil.which(name) is None]
-    if missing:
-        pytest.fail(f"missing programs: {', '.join(missing)}; `make setup-test` installs them")
+    _check_programs()
     certificate, key = authority.issue("127.0.0.1")
     [tls] = free_ports(1)
     with running_product(

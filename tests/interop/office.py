@@ -18,13 +18,14 @@ import numpy as np
 
 from telephony.media import g711
 from tests.interop import sipp
+from tests.interop.baresip import Baresip, baresip
 from tests.interop.phones import PASSWORD
-from tests.interop.tones import pitch
+from tests.interop.tones import pitch, tone_wav
 from tests.running_product import RunningProduct, free_ports, running_product
 from voiceapp.try_call.audio import Samples
 
-CARRIER, ASKED, LOCKED, NARROW = "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"
-"""A carrier with two hosts; one that makes transfers itself; one that asks for a password; one with a single place."""
+CARRIER, ASKED, LOCKED, NARROW, PAIR = (f"127.0.0.{host}" for host in range(2, 7))
+"""A carrier; one that makes transfers itself; one that asks for a password; one with a single place; one with two hosts."""
 CALLER_HZ, TARGET_HZ, THIRD_HZ = 700, 440, 1100
 _FRAME: Final = 160
 _NEAR_HZ: Final = 8.0
@@ -54,6 +55,7 @@ CallerId.objects.create(trunk=carrier, number="+4930998", position=2)
 trunk("asked", {asked!r}, ["+44"], send_refer=True)
 trunk("locked", {locked!r}, ["+33"], username="shop", password={password!r})
 trunk("narrow", {narrow!r}, [], max_calls=1)
+trunk("pair", {pair!r}, ["+43"])
 phones = {{}}
 for name in ("200", "201", "202", "203"):
     phones[name] = Extension(name=name, label=name, codecs=["PCMU"])
@@ -174,12 +176,12 @@ class ToneParty:
 
 
 class Office:
-    """The product with its trunks. `carrier`: ports of the two hosts; `token`: of the API."""
+    """The product with its trunks: ports of their hosts. `token`: of the API."""
 
     def __init__(self, product: RunningProduct, ports: tuple[int, ...], token: str) -> None:
         self.product = product
-        self.carrier = ports[:2]
-        self.asked, self.locked, self.narrow = ports[2:]
+        self.carrier, self.asked, self.locked, self.narrow = ports[:4]
+        self.pair = ports[4:]
         self.token = token
 
     def row(self, call: str) -> dict[str, Any]:
@@ -218,12 +220,21 @@ class Office:
             lambda: self.connected(extension) == phones, 10.0, f"{extension} is registered"
         )
 
-    def phone_account(self, extension: str, *, answers: str = "auto") -> str:
-        """Line of baresip's accounts for a phone of ours."""
-        return (
+    @contextmanager
+    def phone(
+        self, folder: Path, extension: str, hz: int, *, answers: str = "auto"
+    ) -> Iterator[Baresip]:
+        """baresip as a registered phone of ours that plays a tone; signed off afterwards."""
+        folder.mkdir(exist_ok=True)
+        tone = tone_wav(folder / "tone.wav", hz, 30.0)
+        account = (
             f"<sip:{extension}@{self.product.configuration.sip};transport=udp>;auth_user={extension};"
             f"auth_pass={PASSWORD};regint=60;answermode={answers};audio_codecs=PCMU/8000/1;ptime=20"
         )
+        with baresip(folder, tone, account) as phone:
+            self.until_connected(extension)
+            yield phone
+        self.until_connected(extension, 0)
 
     @contextmanager
     def party(
@@ -244,14 +255,16 @@ class Office:
 @contextmanager
 def open_office(folder: Path, **settings: str) -> Iterator[Office]:
     """The product with the office's trunks and phones, published as the admin does."""
-    ports = tuple(free_ports(5))
+    ports = tuple(free_ports(6))
     hosts = {
-        "carrier": [f"{CARRIER}:{port}" for port in ports[:2]],
-        "asked": [f"{ASKED}:{ports[2]}"],
-        "locked": [f"{LOCKED}:{ports[3]}"],
-        "narrow": [f"{NARROW}:{ports[4]}"],
+        "carrier": [f"{CARRIER}:{ports[0]}"],
+        "asked": [f"{ASKED}:{ports[1]}"],
+        "locked": [f"{LOCKED}:{ports[2]}"],
+        "narrow": [f"{NARROW}:{ports[3]}"],
+        "pair": [f"{PAIR}:{port}" for port in ports[4:]],
     }
-    ours = {"VOICEAPP_REGISTRAR": "1", "VOICEAPP_SIP_DIGEST": "MD5", **settings}
+    ours = {"VOICEAPP_REGISTRAR": "1", "VOICEAPP_SIP_DIGEST": "MD5"}
+    ours |= {"VOICEAPP_WEBRTC_ADDRESSES": "127.0.0.1", **settings}
     with running_product(folder, **ours) as product:
         printed = product.administer(_SET_UP.format(**hosts, password=PASSWORD)).split()
         token, revision = printed[-2], int(printed[-1])

@@ -6,7 +6,6 @@ import json
 import secrets
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,33 +14,26 @@ import pytest
 
 from telephony.call.errors import RequestError
 from tests.interop import sipp
-from tests.interop.baresip import baresip
 from tests.interop.office import (
     CALLER_HZ,
     CARRIER,
     LOCKED,
+    PAIR,
     Office,
     ToneParty,
     acked,
     answers,
     cancelled,
     invited,
-    open_office,
     reply,
     sdp_of,
 )
 from tests.interop.phones import PASSWORD
-from tests.interop.tones import loud_seconds, tone_wav
+from tests.interop.tones import loud_seconds
 from voiceapp.try_call.audio import read_wav
 
 pytestmark = pytest.mark.timeout(60)
 NUMBER = "+4930123456"
-
-
-@pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    with open_office(tmp_path_factory.mktemp("office")) as made:
-        yield made
 
 
 def dialled(office: Office, number: str = NUMBER, **more: Any) -> str:
@@ -71,7 +63,7 @@ def test_who_is_called_hears_the_agent_and_is_heard(office: Office, tmp_path: Pa
             + acked()
             + sipp.hung_up_on()
         )
-        with office.party(tmp_path / "callee", steps, at=CARRIER, port=office.carrier[0]) as phone:
+        with office.party(tmp_path / "callee", steps, at=CARRIER, port=office.carrier) as phone:
             call = dialled(office, variables={"X-Order": "17"})
             office.product.until(callee.hears_voice, what="the agent's voice")
             office.end(call)
@@ -91,7 +83,7 @@ def test_a_call_by_the_api_is_told_from_ringing_to_its_end(office: Office, tmp_p
     with ToneParty(CALLER_HZ, CARRIER) as callee:
         steps = invited() + answers(callee) + sipp.pause(1.0)
         steps += sipp.hung_up_on()
-        with office.party(tmp_path / "callee", steps, at=CARRIER, port=office.carrier[0]) as phone:
+        with office.party(tmp_path / "callee", steps, at=CARRIER, port=office.carrier) as phone:
             status, placed = ask_api(office, {"destination": NUMBER, "agent": "receptionist"})
             call = placed["id"]
             office.product.until(callee.hears_voice, what="the agent's voice")
@@ -112,7 +104,7 @@ def test_destinations_and_caller_ids_that_are_not_allowed_are_refused(office: Of
 
 def test_a_busy_phone_ends_the_call_as_busy(office: Office, tmp_path: Path) -> None:
     steps = invited() + reply(486, "Busy Here") + acked()
-    with office.party(tmp_path / "callee", steps, at=CARRIER, port=office.carrier[0]) as phone:
+    with office.party(tmp_path / "callee", steps, at=CARRIER, port=office.carrier) as phone:
         call = dialled(office)
         office.until_fact(call, "CallEnded", cause="busy")
         assert phone.wait(10).code == 0
@@ -123,7 +115,7 @@ def test_a_busy_phone_ends_the_call_as_busy(office: Office, tmp_path: Path) -> N
 
 def test_a_phone_that_nobody_answers_is_cancelled(office: Office, tmp_path: Path) -> None:
     steps = invited() + reply(180, "Ringing") + cancelled()
-    with office.party(tmp_path / "callee", steps, at=CARRIER, port=office.carrier[0]) as phone:
+    with office.party(tmp_path / "callee", steps, at=CARRIER, port=office.carrier) as phone:
         call = dialled(office, ring_s=5)
         office.until_fact(call, "LegRinging", early_media=False)
         office.until_fact(call, "CallEnded", cause="no_answer")
@@ -136,7 +128,7 @@ def test_a_phone_that_nobody_answers_is_cancelled(office: Office, tmp_path: Path
 
 def test_who_hangs_up_while_it_rings_is_gone_at_once(office: Office, tmp_path: Path) -> None:
     steps = invited() + reply(180, "Ringing") + cancelled()
-    with office.party(tmp_path / "callee", steps, at=CARRIER, port=office.carrier[0]) as phone:
+    with office.party(tmp_path / "callee", steps, at=CARRIER, port=office.carrier) as phone:
         call = dialled(office)
         office.until_fact(call, "LegRinging")
         office.end(call)
@@ -157,7 +149,7 @@ def test_an_announcement_before_the_answer_is_no_answer(office: Office, tmp_path
             + acked()
             + sipp.hung_up_on()
         )
-        with office.party(tmp_path / "callee", steps, at=CARRIER, port=office.carrier[0]) as phone:
+        with office.party(tmp_path / "callee", steps, at=CARRIER, port=office.carrier) as phone:
             call = dialled(office)
             office.until_fact(call, "LegRinging", early_media=True)
             assert not callee.hears_voice()
@@ -204,32 +196,30 @@ def test_the_second_host_takes_the_call_if_the_first_cannot(
 ) -> None:
     """After a 503, or when nothing listens at the first host's port."""
     full = invited() + reply(503, "Service Unavailable") + acked()
-    with ToneParty(CALLER_HZ, CARRIER) as callee:
+    with ToneParty(CALLER_HZ, PAIR) as callee:
         steps = invited() + answers(callee) + sipp.hung_up_on()
-        second = office.party(tmp_path / "second", steps, at=CARRIER, port=office.carrier[1])
-        at_first = office.party(tmp_path / "first", full, at=CARRIER, port=office.carrier[0])
+        second = office.party(tmp_path / "second", steps, at=PAIR, port=office.pair[1])
+        at_first = office.party(tmp_path / "first", full, at=PAIR, port=office.pair[0])
         with second as phone:
             if first == "refuses":
                 with at_first:
-                    call = dialled(office)
+                    call = dialled(office, "+43123456")
                     office.product.until(callee.hears_voice, what="the agent's voice")
             else:
-                call = dialled(office)
+                call = dialled(office, "+43123456")
                 office.product.until(callee.hears_voice, what="the agent's voice")
             office.end(call)
             result = phone.wait(10)
 
     assert result.code == 0, result.log
     found = measured(office, call)
-    assert found[-1] == ("carrier", 200, "normal")
+    assert found[-1] == ("pair", 200, "normal")
     assert len(found) == 2
 
 
 def test_a_phone_of_ours_is_called_by_an_agent(office: Office, tmp_path: Path) -> None:
     """baresip as the callee: its recording has the agent's voice."""
-    tone = tone_wav(tmp_path / "tone.wav", CALLER_HZ, 20.0)
-    with baresip(tmp_path, tone, office.phone_account("200")) as phone:
-        office.until_connected("200")
+    with office.phone(tmp_path / "phone", "200", CALLER_HZ) as phone:
         call = dialled(office, "200")
         phone.until("CALL_ESTABLISHED")
         phone.listen(4.0)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.interop import sipp
-from tests.interop.baresip import Baresip, baresip
+from tests.interop.baresip import Baresip
 from tests.interop.office import (
     CALLER_HZ,
     CARRIER,
@@ -22,38 +20,18 @@ from tests.interop.office import (
     answers,
     cancelled,
     invited,
-    open_office,
     reply,
     sdp_of,
 )
-from tests.interop.tones import pitch, tone_wav
+from tests.interop.tones import pitch
 from voiceapp.try_call.audio import read_wav
 
 pytestmark = pytest.mark.timeout(60)
 
 
-@pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    with open_office(tmp_path_factory.mktemp("office")) as made:
-        yield made
-
-
 @pytest.fixture
 def user() -> str:
     return f"p{secrets.token_hex(3)}"
-
-
-@contextmanager
-def phone_of(
-    office: Office, folder: Path, extension: str, hz: int, *, answers: str = "auto"
-) -> Iterator[Baresip]:
-    """A registered phone that plays a tone."""
-    folder.mkdir()
-    tone = tone_wav(folder / "tone.wav", hz, 30.0)
-    with baresip(folder, tone, office.phone_account(extension, answers=answers)) as phone:
-        office.until_connected(extension)
-        yield phone
-    office.until_connected(extension, 0)
 
 
 def calling(user: str, number: str, caller: ToneParty) -> str:
@@ -73,7 +51,7 @@ def test_a_person_answers_and_speaks_with_the_caller(
     """No agent is heard by either; the caller is not answered before the person is there."""
     with (
         ToneParty(CALLER_HZ, CARRIER) as caller,
-        phone_of(office, tmp_path / "phone", "200", TARGET_HZ) as phone,
+        office.phone(tmp_path / "phone", "200", TARGET_HZ) as phone,
         office.party(tmp_path / "a", calling(user, "+4930200", caller), at=CARRIER) as calls,
     ):
         office.product.until(lambda: caller.hears(TARGET_HZ), what="the person's tone")
@@ -97,7 +75,7 @@ def test_the_agent_answers_if_the_person_does_not(
     """The phone rings for its time and stops; the caller is then answered by the agent."""
     with (
         ToneParty(CALLER_HZ, CARRIER) as caller,
-        phone_of(office, tmp_path / "phone", "201", TARGET_HZ, answers="manual") as phone,
+        office.phone(tmp_path / "phone", "201", TARGET_HZ, answers="manual") as phone,
         office.party(tmp_path / "a", calling(user, "+4930201", caller), at=CARRIER) as calls,
     ):
         phone.until("CALL_INCOMING")
@@ -128,8 +106,8 @@ def test_a_queue_is_answered_by_whoever_is_there(office: Office, tmp_path: Path,
     """One after the other: 203 lets it ring for its time, then 202 answers."""
     with (
         ToneParty(CALLER_HZ, CARRIER) as caller,
-        phone_of(office, tmp_path / "rings", "203", THIRD_HZ, answers="manual") as rings,
-        phone_of(office, tmp_path / "phone", "202", TARGET_HZ, answers="manual") as phone,
+        office.phone(tmp_path / "rings", "203", THIRD_HZ, answers="manual") as rings,
+        office.phone(tmp_path / "phone", "202", TARGET_HZ, answers="manual") as phone,
         office.party(tmp_path / "a", calling(user, "+4930300", caller), at=CARRIER) as calls,
     ):
         rings.until("CALL_INCOMING")
@@ -152,8 +130,8 @@ def test_a_phone_of_ours_calls_out(office: Office, tmp_path: Path) -> None:
         called = invited("INVITE sip:4930123456@", "From:[^\\r\\n]*4930999@")
         called += answers(target) + sipp.hung_up_on()
         with (
-            phone_of(office, tmp_path / "phone", "200", CALLER_HZ) as phone,
-            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier[0]) as other,
+            office.phone(tmp_path / "phone", "200", CALLER_HZ) as phone,
+            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier) as other,
         ):
             phone.command("dial", f"sip:+4930123456@{office.product.configuration.sip}")
             phone.until("CALL_ESTABLISHED")
@@ -175,7 +153,7 @@ def test_a_forwarded_number_is_called_for_the_caller(
         called = invited("INVITE sip:4930123456@", "Diversion:[^\\r\\n]*4930400")
         called += answers(target) + sipp.hung_up_on()
         with (
-            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier[0]) as other,
+            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier) as other,
             office.party(tmp_path / "a", calling(user, "+4930400", caller), at=CARRIER) as calls,
         ):
             office.product.until(lambda: caller.hears(TARGET_HZ), what="the target's tone")
@@ -195,7 +173,7 @@ def test_what_is_heard_before_the_answer_reaches_the_caller(
         calls += sipp.maybe(100) + sipp.maybe(180) + sipp.maybe(183) + sipp.maybe(180)
         calls += sipp.maybe(183) + sipp.expect(486) + sipp.ack_refusal(user, 1, 6)
         with (
-            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier[0]) as other,
+            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier) as other,
             office.party(tmp_path / "a", calls, at=CARRIER) as calling_party,
         ):
             office.product.until(lambda: caller.hears(TARGET_HZ), 5.0, "the announcement")
@@ -217,7 +195,7 @@ def test_who_hangs_up_while_a_phone_rings_stops_the_ringing(
         calls += sipp.expect(487) + sipp.ack_refusal(user, 1, 7)
         called = invited() + reply(180, "Ringing") + cancelled()
         with (
-            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier[0]) as other,
+            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier) as other,
             office.party(tmp_path / "a", calls, at=CARRIER) as calling_party,
         ):
             results = [calling_party.wait(10), other.wait(10)]
@@ -246,7 +224,7 @@ def test_hold_keys_and_the_end_pass_through_a_bridge(
         )
         calls += sipp.hang_up(user, 4)
         with (
-            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier[0]) as other,
+            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier) as other,
             office.party(tmp_path / "a", calls, at=CARRIER) as calling_party,
         ):
             office.product.until(lambda: target.hears(CALLER_HZ), what="the caller's tone")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.interop import sipp
-from tests.interop.baresip import baresip
 from tests.interop.office import (
     ASKED,
     CALLER_HZ,
@@ -22,19 +20,11 @@ from tests.interop.office import (
     answers,
     hangs_up_as_callee,
     invited,
-    open_office,
     reply,
 )
-from tests.interop.tones import tone_wav
 
 pytestmark = pytest.mark.timeout(60)
 TARGET, ABROAD = "+4930123456", "+442071234567"
-
-
-@pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    with open_office(tmp_path_factory.mktemp("office")) as made:
-        yield made
 
 
 @pytest.fixture
@@ -88,7 +78,7 @@ def test_a_trunk_hands_its_caller_to_somebody_else(
         called = invited("INVITE sip:4930123456@", "X-Call-Reference") + answers(target)
         called += sipp.hung_up_on()
         with (
-            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier[0]) as other,
+            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier) as other,
             office.party(tmp_path / "a", asks, at=CARRIER) as asking,
         ):
             call = office.call_of(user)
@@ -111,7 +101,7 @@ def test_whom_the_target_refuses_stays_on_the_line(
         asks += sipp.expect(202) + notified(486) + sipp.pause(0.5) + sipp.hang_up(user, 3)
         called = invited() + reply(486, "Busy Here") + acked()
         with (
-            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier[0]),
+            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier),
             office.party(tmp_path / "a", asks, at=CARRIER) as asking,
         ):
             result = asking.wait(15)
@@ -210,7 +200,7 @@ def test_a_caller_who_has_spoken_with_the_target_hands_over(
         called = invited("Replaces: abc@127.0.0.2;to-tag=t1;from-tag=f1") + answers(target)
         called += sipp.hung_up_on()
         with (
-            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier[0]) as other,
+            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier) as other,
             office.party(tmp_path / "a", asks, at=CARRIER) as asking,
         ):
             call = office.call_of(user)
@@ -223,14 +213,12 @@ def test_a_caller_who_has_spoken_with_the_target_hands_over(
 
 def test_a_phone_of_ours_hands_over_a_call_that_it_made(office: Office, tmp_path: Path) -> None:
     """baresip's own transfer: whom it names speaks with the agent, and baresip is told and gone."""
-    tone = tone_wav(tmp_path / "tone.wav", CALLER_HZ, 30.0)
     with ToneParty(TARGET_HZ, CARRIER) as target:
         called = invited("INVITE sip:4930123456@") + answers(target) + sipp.hung_up_on()
         with (
-            baresip(tmp_path, tone, office.phone_account("200")) as phone,
-            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier[0]) as other,
+            office.phone(tmp_path / "phone", "200", CALLER_HZ) as phone,
+            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier) as other,
         ):
-            office.until_connected("200")
             phone.command("dial", office.product.uri)
             phone.until("CALL_ESTABLISHED")
             call = office.call_of("200")
@@ -247,24 +235,22 @@ def test_a_person_hands_the_caller_to_somebody_else(
     office: Office, tmp_path: Path, user: str
 ) -> None:
     """baresip, rung for a caller, transfers: caller and target hear each other, baresip is gone."""
-    tone = tone_wav(tmp_path / "tone.wav", THIRD_HZ, 30.0)
     with ToneParty(CALLER_HZ, CARRIER) as caller, ToneParty(TARGET_HZ, CARRIER) as target:
         called = invited("INVITE sip:4930123456@") + answers(target) + sipp.hung_up_on()
         calls = calling(user, caller).replace("sip:demo@", "sip:+4930200@") + sipp.hung_up_on()
         with (
-            baresip(tmp_path, tone, office.phone_account("200")) as phone,
-            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier[0]) as other,
+            office.phone(tmp_path / "phone", "200", THIRD_HZ) as phone,
+            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier) as other,
+            office.party(tmp_path / "a", calls, at=CARRIER) as calling_party,
         ):
-            office.until_connected("200")
-            with office.party(tmp_path / "a", calls, at=CARRIER) as calling_party:
-                office.product.until(lambda: caller.hears(THIRD_HZ), what="the person's tone")
-                phone.until("CALL_ESTABLISHED")
-                phone.command("transfer", f"sip:{TARGET}@{office.product.configuration.sip}")
-                office.product.until(lambda: caller.hears(TARGET_HZ), what="the target's tone")
-                office.product.until(lambda: target.hears(CALLER_HZ), what="the caller's tone")
-                phone.until("CALL_CLOSED")
-                office.end(office.call_of(user))
-                assert [calling_party.wait(10).code, other.wait(10).code] == [0, 0]
+            office.product.until(lambda: caller.hears(THIRD_HZ), what="the person's tone")
+            phone.until("CALL_ESTABLISHED")
+            phone.command("transfer", f"sip:{TARGET}@{office.product.configuration.sip}")
+            office.product.until(lambda: caller.hears(TARGET_HZ), what="the target's tone")
+            office.product.until(lambda: target.hears(CALLER_HZ), what="the caller's tone")
+            phone.until("CALL_CLOSED")
+            office.end(office.call_of(user))
+            assert [calling_party.wait(10).code, other.wait(10).code] == [0, 0]
 
 
 REFERRED = """<recv request="REFER"><action>
@@ -356,7 +342,7 @@ def test_the_target_hangs_up_and_the_agent_is_back(
         steps = calling(user, caller) + sipp.hung_up_on()
         called = invited() + answers(target) + sipp.pause(2.0) + hangs_up_as_callee()
         with (
-            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier[0]) as other,
+            office.party(tmp_path / "b", called, at=CARRIER, port=office.carrier) as other,
             office.party(tmp_path / "a", steps, at=CARRIER) as trunk,
         ):
             call = office.call_of(user)

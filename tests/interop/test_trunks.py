@@ -20,7 +20,7 @@ from tests.interop.office import (
 )
 
 pytestmark = pytest.mark.timeout(60)
-LATER = "127.0.0.6"
+LATER = "127.0.0.7"
 
 
 @pytest.fixture(scope="module")
