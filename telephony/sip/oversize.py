@@ -53,17 +53,22 @@ class LargeRequests:
             self._sent.popitem(last=False)
         return by_tcp, _hop_by_tcp(data)
 
-    def failed(self, remote: Address, now: float) -> list[tuple[Flow, bytes]]:
-        """No TCP to this peer: the datagrams to send after all."""
-        back = [(branch, sent) for branch, sent in self._sent.items() if sent.flow.remote == remote]
-        for branch, _ in back:
+    def forget(self, remote: Address) -> list[_Sent]:
+        """The connection to this peer is gone. What it carried has arrived, or its transaction repeats it."""
+        gone = [(branch, sent) for branch, sent in self._sent.items() if sent.flow.remote == remote]
+        for branch, _ in gone:
             del self._sent[branch]
+        return [sent for _, sent in gone]
+
+    def failed(self, remote: Address, now: float) -> list[tuple[Flow, bytes]]:
+        """There never was a connection to this peer: the datagrams to send after all."""
+        back = self.forget(remote)
         if back:
             self._udp_only[remote] = now + _UDP_ONLY_S
             self._udp_only.move_to_end(remote)
             if len(self._udp_only) > _REMEMBERED:
                 self._udp_only.popitem(last=False)
-        return [(sent.flow, sent.data) for _, sent in back if now - sent.at < _LIFETIME_S]
+        return [(sent.flow, sent.data) for sent in back if now - sent.at < _LIFETIME_S]
 
 
 def _hop_by_tcp(data: bytes) -> bytes:

@@ -132,7 +132,10 @@ class TlsLayer:
         if not self.established:
             self._waiting += data
         elif data:
-            self._object.write(data)
+            try:
+                self._object.write(data)
+            except ssl.SSLError:
+                return  # broken by what came in: `feed` says so with the next octets, or the socket ends
 
     def outgoing(self) -> bytes:
         """Drain what the socket shall send; also after a `TlsError`, whose alert is in it."""

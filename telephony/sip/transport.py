@@ -256,11 +256,16 @@ class SipTransport:
         for by_udp, data in self._large.failed(flow.remote, self.now()):
             self._send_datagram(by_udp, data)
 
-    def flows_failed(self, flows: Iterable[Flow]) -> None:
-        """A connection is gone, and with it whatever waits on it, or on its address without a connection."""
+    def flows_failed(self, flows: Iterable[Flow], *, opened: bool) -> None:
+        """A connection is gone, and with it whatever waits on it, or on its address without a connection.
+
+        `opened`: there was one. Only a peer that takes no TCP gets a large request by UDP (RFC 3261 18.1.1).
+        """
         now = self.now()
         for flow in flows:
-            if flow.transport == "tcp":
+            if flow.transport == "tcp" and opened:
+                self._large.forget(flow.remote)
+            elif flow.transport == "tcp":
                 self._fall_back(flow)
             self.engine.failed(flow, now)
         self.flush()

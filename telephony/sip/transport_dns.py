@@ -71,9 +71,9 @@ class Resolver:
         return found
 
     async def _ask(self, name: str, kind: str) -> Iterable[Any]:
-        if self._resolver is None:
-            self._resolver = _make_resolver(self._servers)
         try:
+            if self._resolver is None:
+                self._resolver = _make_resolver(self._servers)
             return await self._resolver.resolve(name, kind, search=False)
         except dns.exception.DNSException as error:
             if not isinstance(error, dns.resolver.NXDOMAIN | dns.resolver.NoAnswer):

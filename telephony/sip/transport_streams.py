@@ -37,7 +37,7 @@ class Owner(Protocol):
     def now(self) -> float: ...
     def local_for(self, host: str, transport: Transport) -> Address: ...
     def receive(self, data: bytes, flow: Flow) -> None: ...
-    def flows_failed(self, flows: Iterable[Flow]) -> None: ...
+    def flows_failed(self, flows: Iterable[Flow], *, opened: bool) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,7 @@ class Streams:
             del self._sources[flow.remote[0]]
         for way in [way for way, kept in self._towards.items() if kept is connection]:
             del self._towards[way]
-        self._owner.flows_failed((flow, *connection.carried))
+        self._owner.flows_failed((flow, *connection.carried), opened=connection.established)
 
     def _note_alias(self, data: bytes, connection: Connection) -> None:
         """`;alias` in the Via of a peer whose certificate was checked: its own port is reached by this connection too.

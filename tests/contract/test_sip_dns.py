@@ -2,6 +2,7 @@
 
 import asyncio
 
+import dns.resolver
 import pytest
 
 from telephony.sip.errors import UriError
@@ -127,3 +128,13 @@ async def test_names_of_the_hosts_file_are_known(tmp_path):
 
     assert await Resolver(hosts=hosts).addresses("pbx") == ["192.0.2.7", "::1"]
     assert await Resolver(hosts=tmp_path / "none").addresses("localhost") == ["127.0.0.1", "::1"]
+
+
+async def test_a_machine_without_name_servers_finds_nothing(ends, monkeypatch):
+    def unconfigured(resolver, file):
+        raise dns.resolver.NoResolverConfiguration
+
+    monkeypatch.setattr(dns.resolver.BaseResolver, "read_resolv_conf", unconfigured)
+    end = await ends()
+
+    assert await end.transport.resolve("sip:bob@gw.test") == []

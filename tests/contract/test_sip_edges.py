@@ -10,7 +10,7 @@ import pytest
 from telephony.sip.events import Answered, IncomingInvite, Terminated
 from telephony.sip.session import EndKind
 from telephony.sip.source_guard import GuardLimits, Source, SourceGuard
-from telephony.sip.transport_sockets import DatagramSocket, open_socket
+from telephony.sip.transport_sockets import DatagramSocket, bind_pair, open_socket
 
 LARGE = [("X-Large", "x" * 1500)]
 REQUEST = (
@@ -292,3 +292,33 @@ async def test_a_closed_transport_opens_no_connection_for_what_its_end_causes(en
     assert ended.cause.kind is EndKind.LOCAL
     assert len(caller.transport._streams) <= 1  # the old one, until its loss was told
     await caller.until(lambda: len(caller.transport._streams) == 0)
+
+
+async def test_a_large_request_that_was_answered_by_tcp_is_not_sent_again_when_the_connection_closes(
+    ends,
+):
+    caller = await ends()
+    tcp, udp = bind_pair(("127.0.0.1", 0))
+    heard = []
+
+    async def refuse(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.write(head.replace(head.split(b"\r\n")[0], b"SIP/2.0 486 Busy Here", 1))
+        heard.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.close()
+
+    with udp:
+        async with await asyncio.start_server(refuse, sock=tcp):
+            flow = caller.transport.flow("udp", *udp.getsockname())
+            caller.transport.engine.invite(
+                "sip:desk@peer.test", from_="sip:us@us.test", flow=flow, sdp=None,
+                now=caller.transport.now(), headers=LARGE,
+            )  # fmt: skip
+            caller.transport.flush()
+            ended = await caller.next(Terminated)
+            await caller.until(lambda: len(caller.transport._streams) == 0)
+        with pytest.raises(BlockingIOError):
+            udp.recv(9000)
+
+    assert ended.cause.status == 486
+    assert heard[0].startswith(b"ACK ")

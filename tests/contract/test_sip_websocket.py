@@ -11,7 +11,9 @@ from websockets.typing import Origin, Subprotocol
 from telephony.sip.events import IncomingInvite, Terminated
 from telephony.sip.parser import Limits
 from telephony.sip.stream import StreamTimes
+from telephony.sip.tls import TlsContexts, TlsLayer
 from tests.fakes.certificates import Authority
+from tests.fuzz.seeds import WEBSOCKET_UPGRADE
 
 PAGE = Origin("https://desk.test")
 SIP = [Subprotocol("sip")]
@@ -182,3 +184,22 @@ async def test_secure_websocket_where_there_is_a_certificate(ends, tmp_path):
 
     assert reply.startswith("SIP/2.0 200 ")
     assert end.transport.listening("ws") is None
+
+
+async def test_a_broken_record_ends_a_secure_connection(ends, tmp_path):
+    authority = Authority(tmp_path)
+    end = await ends(ws_bind=FREE, tls=authority.settings("gw.test"))
+    layer = TlsLayer(TlsContexts(authority.settings("gw.test")), "gw.test")
+    reader, writer = await asyncio.open_connection(*end.transport.listening("wss"))
+    layer.start()
+    layer.write(WEBSOCKET_UPGRADE.replace(b"Origin: https://desk.test\r\n", b""))
+    answer = b""
+    while b"101" not in answer:
+        writer.write(layer.outgoing())
+        answer += layer.feed(await asyncio.wait_for(reader.read(9000), 3))
+
+    writer.write(b"\x17\x03\x03\x00\x20" + b"x" * 32)
+    await end.until(lambda: len(end.transport._streams) == 0)
+
+    await asyncio.wait_for(reader.read(), 3)
+    writer.transport.abort()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from telephony.sip.errors import SipStateError
+from telephony.sip.errors import SipStateError, SipWriteError
 from telephony.sip.events import IncomingInvite, Terminated
 from telephony.sip.session import Cause, EndKind, Phase
 from tests.unit.sip_line import ALICE, ANSWER, BOB, OFFER, Line
@@ -197,3 +197,26 @@ def test_ringing_after_the_cancel_does_not_keep_the_session_for_ever():
     peer.engine.timer(peer.now + 33)
 
     assert peer.event(Terminated).cause.kind is EndKind.CANCELLED
+
+
+@pytest.mark.parametrize("verb", ["bye", "cancel"])
+def test_a_reason_that_would_break_the_message_is_refused_at_once(verb):
+    peer, session, invite = calling()
+
+    with pytest.raises(SipWriteError):
+        getattr(session, verb)(peer.now, reason="SIP\r\nX-Evil: 1")
+
+    assert session.phase is Phase.CALLING
+    assert lines(peer.send(reply(invite, 180, "t"))) == []
+
+
+def test_a_bye_that_waits_for_the_ack_is_checked_before():
+    peer = Peer()
+    peer.send(request(body=OFFER))
+    session = peer.event(IncomingInvite).session
+    session.answer(ANSWER, peer.now)
+
+    with pytest.raises(SipWriteError):
+        session.bye(peer.now, reason="SIP\r\nX-Evil: 1")
+
+    assert session.phase is Phase.ANSWERED

@@ -9,7 +9,7 @@ from telephony.sip.events import IncomingInvite, Terminated
 from telephony.sip.flow import Flow
 from telephony.sip.session import EndKind, Phase
 from tests.unit.sip_line import ANSWER, OFFER, counting_ids
-from tests.unit.sip_peer import FLOW, Peer, calling, lines, reply, request
+from tests.unit.sip_peer import FLOW, Peer, lines, request
 
 
 def test_replies_go_back_on_the_flow_with_received_and_rport():
@@ -389,26 +389,3 @@ def test_a_call_through_a_proxy_that_lost_its_connection_opens_one_to_the_proxy(
     [(flow, bye)] = peer.out()
     assert flow == Flow("tcp", ("192.0.2.1", 5060), ("198.51.100.50", 5080), 0)
     assert bye.headers.all("route") == [route]
-
-
-@pytest.mark.parametrize("verb", ["bye", "cancel"])
-def test_a_reason_that_would_break_the_message_is_refused_at_once(verb):
-    peer, session, invite = calling()
-
-    with pytest.raises(SipWriteError):
-        getattr(session, verb)(peer.now, reason="SIP\r\nX-Evil: 1")
-
-    assert session.phase is Phase.CALLING
-    assert lines(peer.send(reply(invite, 180, "t"))) == []
-
-
-def test_a_bye_that_waits_for_the_ack_is_checked_before():
-    peer = Peer()
-    peer.send(request(body=OFFER))
-    session = peer.event(IncomingInvite).session
-    session.answer(ANSWER, peer.now)
-
-    with pytest.raises(SipWriteError):
-        session.bye(peer.now, reason="SIP\r\nX-Evil: 1")
-
-    assert session.phase is Phase.ANSWERED

@@ -78,3 +78,14 @@ def test_memory_is_bounded():
 
     assert len(large._sent) <= 1_000
     assert len(large._udp_only) <= 1_000
+
+
+def test_what_went_by_a_connection_is_not_repeated_when_it_closes():
+    large = LargeRequests()
+    data = request("z1")
+    large.reroute(FLOW, data, 0.0)
+
+    large.forget(FLOW.remote)
+
+    assert large.failed(FLOW.remote, 1.0) == []
+    assert large.reroute(FLOW, data, 1.5) == (TCP, by_tcp(data))

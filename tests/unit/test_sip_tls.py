@@ -184,3 +184,18 @@ def test_whom_a_certificate_stands_for(certificate, expected):
 )
 def test_whether_a_certificate_is_for_the_peer_that_was_asked_for(name, peer, wildcards, expected):
     assert is_for(name, peer, wildcards=wildcards) is expected
+
+
+def test_after_a_broken_record_nothing_is_written_and_nothing_fails(authority):
+    server, client = pair(authority)
+    shaken(server, client)
+    client.write(b"hello")
+
+    heard = server.feed(client.outgoing() + b"\x17\x03\x03\x00\x20" + b"x" * 32)
+    server.outgoing()
+    server.write(b"answer")
+
+    assert heard == b"hello"
+    assert server.outgoing() == b""
+    with pytest.raises(TlsError, match="broken record"):
+        server.feed(b"")
