@@ -47,6 +47,7 @@ from telephony.legs.sip_media import UnacceptableOfferError, policy_of, reserve
 from telephony.media.commands import Remove
 from telephony.media.errors import MediaError
 from telephony.media.parameters import MediaCodec
+from telephony.route_rules import UNAVAILABLE
 from telephony.sip.events import (
     IncomingInvite,
     OptionsAnswered,
@@ -247,6 +248,7 @@ class PhoneGateway:
             extra={"call_id": live.session.id, "transport": "sip", "trunk": invited.trunk},
         )
         if not isinstance(decision, Agent):
+            _refuse_in_the_end(leg, decision.overflow)
             parts.transfers.ring(live, self._ringing(invited, decision))
         return True
 
@@ -304,6 +306,12 @@ class PhoneGateway:
 
 def _word(refused: Refuse) -> str:
     return {404: "unknown_number", 480: "no_rule_applies"}.get(refused.status, "refused_by_rule")
+
+
+def _refuse_in_the_end(leg: IncomingLeg, overflow: Agent | Refuse) -> None:
+    """As the rule says; where it says no more than 480, the caller is told why nobody took it (busy, declined)."""
+    if isinstance(overflow, Refuse) and overflow.status != UNAVAILABLE:
+        leg.refuse_with(overflow.status, overflow.retry_after_s)
 
 
 def _busy(error: CallError | MediaError) -> Refusal:

@@ -26,8 +26,8 @@ class RingOrder:
 class Ringing:
     """Whom a call is for. All ring at once, or `one_by_one` for `ring_s` each; the first who answers has it.
 
-    `wait_s`: how long rounds go on (0: one round). `answer_first`: the caller is answered and hears that it rings, as
-    in a queue; else the caller's own network rings until somebody answers. `passed`: headers of the caller's INVITE
+    `wait_s`: how long rounds go on (0: one round). `answer_first`: the caller is answered as soon as somebody is
+    rung, and hears it, as in a queue; else the caller's own network rings until somebody answers. `passed`: headers of the caller's INVITE
     that go on to whoever is rung.
     """
 

@@ -140,8 +140,6 @@ class CallTransfer:
         session = self._live.session
         self._ringing = ringing
         self._rings_until_s = session.now_s() + ringing.wait_s
-        if ringing.answer_first:
-            self._live.caller.answer()
         transfer = TransferId(self._parts.new_id())
         session.post(
             RequestTransfer(
@@ -214,6 +212,8 @@ class CallTransfer:
                 refused = error
         if not self._diallings:
             self._nobody(transfer.id, DialFailure(_word(refused)))
+        elif ringing.answer_first:
+            self._live.caller.answer()
 
     def _dial(
         self,

@@ -14,6 +14,7 @@ from telephony.sdp import offer_answer
 from telephony.sdp.offer_answer import Agreed, Offer
 from telephony.sip.errors import CAUSES, SipError, cause_of_status
 from telephony.sip.events import InviteAcked, SipEvent
+from telephony.sip.message import HeaderPair
 from telephony.sip.session import Cause, IncomingSession, Phase
 
 _OK: Final = 200
@@ -39,6 +40,8 @@ class IncomingLeg(SipLeg):
         super().__init__(leg, wire, plane, place)
         self._session: IncomingSession = session
         self._last = agreed
+        self._refusal: int | None = None
+        self._refusal_headers: tuple[HeaderPair, ...] = ()
 
     def bind(self, call: Calls, media: CallMedia) -> Self:
         """The call this leg belongs to; before its `StartCall`."""
@@ -48,6 +51,12 @@ class IncomingLeg(SipLeg):
     @property
     def username(self) -> str | None:
         return self._session.username
+
+    def refuse_with(self, status: int, retry_after_s: int | None) -> None:
+        """What the caller is told if nobody takes the call; without this, why nobody did."""
+        self._refusal = status
+        if retry_after_s:
+            self._refusal_headers = (("Retry-After", str(retry_after_s)),)
 
     # ------------------------------------------------------------------------------- LegControl
 
@@ -87,9 +96,9 @@ class IncomingLeg(SipLeg):
         if self._session.phase not in _UNANSWERED:
             super()._hang_up(cause)
             return
-        status = _STATUS.get(cause, _NOBODY)
+        status = self._refusal or _STATUS.get(cause, _NOBODY)
         self.measured(status, cause_of_status(status).name)
-        self._session.reject(status, self._wire.now())
+        self._session.reject(status, self._wire.now(), headers=self._refusal_headers)
         self._wire.flush()
 
     # ------------------------------------------------------------------------------- from the engine

@@ -61,6 +61,29 @@ async def test_codes_488_404_403_not_400(
         assert (await health(node))["trunks"]["carrier"]["calls"] == 0
 
 
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        (
+            {"forward": {"trunk": "carrier", "number": "+1900555", "overflow": {"refuse": {"status": 486}}}},
+            486,
+        ),
+        ({"forward": {"trunk": "carrier", "number": "+1900555"}}, 480),
+        ({"queue": "empty"}, 603),
+    ],
+)  # fmt: skip
+async def test_a_call_that_nobody_can_take_is_refused_as_the_rule_says_and_never_answered(
+    tmp_path: Path, target: dict[str, Any], status: int
+) -> None:
+    async with running_node(tmp_path) as node, running_carrier() as carrier:
+        queue = {"name": "empty", "persons": [], "overflow": {"refuse": {"status": 603}}}
+        routes = [{"number": NUMBER, **target}]
+        await load(node, trunk(carrier), routes=routes, queues=[queue])
+        carrier.call(NUMBER, node.configuration.sip.port)
+        await carrier.until(lambda: carrier.ended)
+        assert (carrier.ended[0].status, carrier.answered) == (status, [])
+
+
 async def test_a_stranger_beside_a_trunk_gets_no_reply(tmp_path: Path) -> None:
     async with running_node(tmp_path) as node, running_carrier() as stranger:
         elsewhere = {"name": "carrier", "hosts": ["127.0.0.77:5060"], "ping_s": 0}
