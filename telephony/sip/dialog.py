@@ -130,7 +130,7 @@ class Dialog:
 
     def flow_lost(self, flow: Flow) -> None:
         """A connection is gone: if it was ours, the next request opens one to the proxy, or to the target itself."""
-        if self.flow == flow:
+        if flow.reliable and self.flow == flow:
             self.flow = flow_towards(self._next_hop, replace(flow, connection=0))
 
     @property

@@ -73,10 +73,9 @@ class Doorkeeper:
         if answer is None:
             return self._challenge(asked, now, stale=False)
         ha1 = authority.ha1(answer.username, asked.realm, answer.algorithm)
-        # The sum is made for an unknown user too, over what nobody can know.
-        expected = response_of(
-            ha1 or self._sign("nobody", answer.username), request.method, answer, body=request.body
-        )
+        # The sum is made for an unknown user too, over what nobody can know; both are made for everybody.
+        nobody = self._sign("nobody", answer.username)
+        expected = response_of(ha1 or nobody, request.method, answer, body=request.body)
         fresh = self._is_fresh(answer.nonce, asked.realm, now)
         proved = hmac.compare_digest(expected.encode(), _octets(answer.response))
         known = ha1 is not None and answer.qop in _QOPS and _is_for(answer.uri, request)

@@ -147,10 +147,6 @@ class Bindings:
         living = [b for b in self._by_aor.get(aor, ()) if b.expires_at > now]
         return tuple(sorted(living, key=lambda b: (-b.q, -b.expires_at)))
 
-    def aors(self, now: float) -> list[str]:
-        """Addresses of record that can be reached."""
-        return [aor for aor in self._by_aor if self.of(aor, now)]
-
     def change(
         self, asked: AskedBindings, flow: Flow, most_seconds: int, now: float
     ) -> Refusal | None:

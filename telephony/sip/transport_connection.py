@@ -211,7 +211,8 @@ class Connection:
             return
         elif not self._framer.partial:
             self._stop_deadline()
-        elif self._deadline is None:
+        elif items or self._deadline is None:  # another message than the one before
+            self._stop_deadline()
             self._set_deadline(self._times.framing, "framing_timeout")
 
     def _close_when_written(self) -> None:

@@ -135,6 +135,26 @@ async def test_a_message_that_never_ends_closes_the_connection(ends):
     assert end.transport.engine.counters["framing_timeout"] == 1
 
 
+async def test_a_busy_stream_that_always_holds_half_a_message_stays_open(ends):
+    end = await ends(times=StreamTimes(framing=0.2))
+    reader, writer = await open_tcp(end)
+    half = len(OPTIONS) // 2
+    stream = b"".join(OPTIONS % (number, number) for number in range(6))
+    size = len(stream) // 6
+
+    for number in range(5):
+        writer.write(stream[number * size + half * bool(number) : (number + 1) * size + half])
+        await asyncio.sleep(0.08)
+    writer.write(stream[5 * size + half :])
+    replies = b""
+    while replies.count(b"SIP/2.0 200 ") < 6:
+        replies += await asyncio.wait_for(reader.read(9000), 2)
+    writer.close()
+    await writer.wait_closed()
+
+    assert end.transport.engine.counters["framing_timeout"] == 0
+
+
 async def test_a_frame_that_cannot_be_known_is_answered_and_the_connection_closed(ends):
     end = await ends()
     reader, writer = await open_tcp(end)

@@ -243,15 +243,20 @@ def test_options_inside_a_call_is_answered():
     ]
 
 
+def answered_by(peer, flow, **values):
+    peer.send(request(body=OFFER, **values), flow)
+    session = peer.event(IncomingInvite).session
+    session.answer(ANSWER, peer.now)
+    [(_, ok)] = peer.out()
+    peer.send(request("ACK", branch="a", to_tag=ok.to.tag), flow)
+    return session
+
+
 def test_a_call_over_tcp_that_lost_its_connection_opens_one_to_the_contact():
     peer = Peer()
     inbound = Flow("tcp", ("192.0.2.1", 5060), ("198.51.100.7", 49999), 3)
     contact = "<sip:peer@198.51.100.7:5070;transport=tcp>"
-    peer.send(request(body=OFFER, contact=contact), inbound)
-    session = peer.event(IncomingInvite).session
-    session.answer(ANSWER, peer.now)
-    [(_, ok)] = peer.out()
-    peer.send(request("ACK", branch="a", to_tag=ok.to.tag), inbound)
+    session = answered_by(peer, inbound, contact=contact)
 
     peer.engine.failed(inbound, peer.now)
     session.bye(peer.now)
@@ -377,11 +382,7 @@ def test_a_call_through_a_proxy_that_lost_its_connection_opens_one_to_the_proxy(
     peer = Peer()
     inbound = Flow("tcp", ("192.0.2.1", 5060), ("198.51.100.50", 49999), 3)
     route = "<sip:198.51.100.50:5080;transport=tcp;lr>"
-    peer.send(request(body=OFFER, extra=f"Record-Route: {route}\r\n"), inbound)
-    session = peer.event(IncomingInvite).session
-    session.answer(ANSWER, peer.now)
-    [(_, ok)] = peer.out()
-    peer.send(request("ACK", branch="a", to_tag=ok.to.tag), inbound)
+    session = answered_by(peer, inbound, extra=f"Record-Route: {route}\r\n")
 
     peer.engine.failed(inbound, peer.now)
     session.bye(peer.now)
