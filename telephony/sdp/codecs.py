@@ -50,11 +50,6 @@ EVENT_TYPES: Final = {8000: 101, 48000: 110}
 """The payload type we offer for each clock (RFC 4733 2.1: events run on the clock of the audio beside them)."""
 
 
-def is_wide(codec: Codec) -> bool:
-    """16 kHz audio."""
-    return codec.name in ("G722", "OPUS")
-
-
 def read_parameters(fmtp: str) -> dict[str, str]:
     """`a=1; b=2` as a mapping, names in lower case."""
     pairs = (part.partition("=") for part in fmtp.split(";"))

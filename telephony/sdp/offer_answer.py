@@ -307,7 +307,7 @@ def _accepted_crypto(offer: Offer, stream: Stream) -> Crypto | NotAcceptable | N
         mine = ours.get((line.tag, line.suite))
         if mine is not None:
             return Crypto(line.suite, mine.key, line.key, line.tag, line.mki_octets)
-    if stream.media.attributes("crypto") or offer.protocol in SECURE:
+    if stream.media.attributes("crypto") or offer.protocol.upper() in SECURE:
         return refuse(302, "no key of ours was answered", offer.capabilities)
     return None
 

@@ -1,6 +1,6 @@
 """Which sources are read at all: who is known, how fast each may send, who is banned. Pure, and before any parsing.
 
-Of an unknown source nothing is kept but a count per network, so that a scan costs no memory.
+All that is kept is bounded; of an unknown source only that it is unknown, and a count per network.
 """
 
 from collections import Counter, OrderedDict
@@ -117,9 +117,6 @@ class SourceGuard:
         """Do not hear this source for a while, known or not; `reason` is a short stable word."""
         self._faulty.pop(source, None)
         self._keep(self._banned, source, Ban(source, now + seconds, reason))
-
-    def unban(self, source: str) -> None:
-        self._banned.pop(source, None)
 
     def bans(self, now: float) -> tuple[Ban, ...]:
         """Those in force, oldest first."""

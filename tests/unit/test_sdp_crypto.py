@@ -272,3 +272,12 @@ def test_an_answer_is_secured_plain_or_not_acceptable(
 def test_srtp_without_a_source_of_keys_is_a_mistake_of_ours():
     with pytest.raises(ValueError, match="keys"):
         Capabilities("192.0.2.1", 12000, srtp=SrtpPolicy.OPTIONAL)
+
+
+def test_a_secured_session_stays_secured_however_the_protocol_was_spelled():
+    before = agreed(answer(sdp(OFFERED, protocol="rtp/savp"), OPTIONAL))
+    later = offer(OPTIONAL, before)
+
+    found = accept_answer(later, sdp(protocol="RTP/AVP"))
+
+    assert isinstance(found, NotAcceptable)
