@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Literal
 
 from telephony.sip.auth import Credentials
 from telephony.sip.engine import SipEngine
@@ -14,6 +15,7 @@ from telephony.sip.events import (
     SipEvent,
 )
 from telephony.sip.flow import Flow
+from telephony.sip.message import Request
 from telephony.sip.session import InviteOptions
 from tests.unit.sip_line import ANSWER, OFFER, make_engine, read
 
@@ -34,7 +36,7 @@ _IN_DIALOG = [
     ("REFER", "Refer-To: <sip:c@gw.test?Replaces=x%3Bto-tag%3D1%3Bfrom-tag%3D2>\r\nReferred-By: <sip:a@peer.test>\r\n", b""),
     ("REFER", "Refer-To: sip:+4912345@gw.test\r\nRefer-Sub: false\r\n", b""),
     ("NOTIFY", "Event: refer;id=1\r\nSubscription-State: terminated;reason=noresource\r\n", b"SIP/2.0 200 OK\r\n"),
-    ("CANCEL", "Reason: SIP;cause=200\r\n", b""), ("MESSAGE", "", b"hello"),
+    ("CANCEL", "Reason: SIP;cause=200\r\n", b""), ("MESSAGE", "", b"hello"), ("REGISTER", "Expires: 60\r\n", b""),
 ]  # fmt: skip
 _BODY_TYPES = {
     "INFO": "application/dtmf-relay",
@@ -51,6 +53,16 @@ def _request(method: str, cseq: int, tag: str, more: str = "", body: bytes = b""
         f"{method} sip:b@gw.test SIP/2.0\r\n{head}{more}{typed}Content-Length: {len(body)}\r\n\r\n"
     )
     return text.encode() + body
+
+
+class _Everybody:
+    """Lets in whoever comes, phones that register too."""
+
+    def policy(self, request: Request, flow: Flow) -> Literal["accept"]:
+        return "accept"
+
+    def ha1(self, username: str, realm: str, algorithm: str) -> str | None:
+        return None
 
 
 class _Side:
@@ -103,6 +115,7 @@ class Called(_Side):
 
     def begun(self) -> SipEngine:
         engine = make_engine(1)
+        engine.authority = _Everybody()
         engine.receive(_request("INVITE", 1, "", body=OFFER), FLOW, self.now)
         [invite] = [e for e in engine.events() if isinstance(e, IncomingInvite)]
         invite.session.answer(ANSWER, self.now)
