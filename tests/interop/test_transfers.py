@@ -36,32 +36,20 @@ def refer(user: str, cseq: int, target: str) -> str:
     return sipp.send("REFER", cseq, user, more=f"Refer-To: <{target}>\n")
 
 
-NOTIFIED = """<label id="1"/>
-<recv request="NOTIFY"><action>
-<ereg regexp="SIP/2.0 [2-6]" search_in="body" assign_to="final"/>
-<ereg regexp="SIP/2.0 {status}" search_in="body" assign_to="wanted"/>
-</action></recv>
-<send next="2" test="final"><![CDATA[
-SIP/2.0 200 OK
-[last_Via:]
-[last_From:]
-[last_To:]
-[last_Call-ID:]
-[last_CSeq:]
-Content-Length: 0
-
-]]></send>
-<nop next="1"/>
-<label id="2"/>
-<nop next="3" test="wanted"/>
-<recv request="OPTIONS"/>
-<label id="3"/>
-"""
-"""NOTIFYs up to the one with the outcome, which must be `status`; another one leaves the scenario waiting for ever."""
-
-
 def notified(status: int) -> str:
-    return NOTIFIED.format(status=status)
+    """NOTIFYs up to the one with this outcome; another outcome leaves the scenario waiting for ever.
+
+    Nothing stands between the last 200 and the next step: the product's BYE may follow at once.
+    """
+    return (
+        '<label id="1"/>\n<recv request="NOTIFY"><action>\n'
+        '<ereg regexp="SIP/2.0 [2-6]" search_in="body" assign_to="final"/>\n'
+        f'<ereg regexp="SIP/2.0 {status}" search_in="body" assign_to="wanted"/>\n'
+        '</action></recv>\n<nop next="2" test="wanted"/>\n<nop next="3" test="final"/>\n'
+        + sipp.ANSWER_200.replace("<send>", '<send next="1">')
+        + '<label id="3"/>\n<recv request="OPTIONS"/>\n<label id="2"/>\n'
+        + sipp.ANSWER_200
+    )
 
 
 def calling(user: str, party: ToneParty) -> str:
