@@ -18,9 +18,9 @@ from telephony.call.ids import CALLER, CallId
 from telephony.call.ports import LegControl, NodeBus
 from telephony.call.session import CallSession
 from telephony.gateway.arguments import Args, optional_text, optional_whole, text, variables
-from telephony.gateway.dial_order import Dial, DialFailure, DialOrder, DialRefusedError
+from telephony.gateway.dial_order import Dial, DialFailure, Dialling, DialOrder, DialRefusedError
 from telephony.gateway.greeting import GreetingWatch
-from telephony.gateway.switchboard import Arrival, Switchboard
+from telephony.gateway.switchboard import Arrival, LiveCall, Switchboard
 from telephony.gateway.trunk_address import headers_of_variables
 from telephony.legs.call_audio import CallMedia
 from telephony.media.errors import MediaError
@@ -85,7 +85,7 @@ class OutboundGateway:
             ring_s=float(optional_whole(args, "ring_s", RING_S, 5, LONGEST_RING_S)),
         )
         try:
-            live = self._board.open(arrival, partial(self._join, order))
+            live = self._opened(arrival, order)
         except DialRefusedError as refused:
             raise RequestError(refused.reason, refused.user_message) from refused
         except (CallError, MediaError) as error:
@@ -93,12 +93,21 @@ class OutboundGateway:
         log.info("call_placed", extra={"call_id": live.session.id, "agent": agent})
         return live.session.id
 
-    def _join(
-        self, order: partial[DialOrder], session: CallSession, media: CallMedia
-    ) -> LegControl:
-        dialling = self._dial(order(call=session, media=media), _Placed(session))
-        session.join(GreetingWatch(session))
-        return dialling.leg
+    def _opened(self, arrival: Arrival, order: partial[DialOrder]) -> LiveCall:
+        """No phone rings for a call that could not be made."""
+        diallings: list[Dialling] = []
+
+        def join(session: CallSession, media: CallMedia) -> LegControl:
+            diallings.append(self._dial(order(call=session, media=media), _Placed(session)))
+            session.join(GreetingWatch(session))
+            return diallings[0].leg
+
+        try:
+            return self._board.open(arrival, join)
+        except Exception:
+            for dialling in diallings:
+                dialling.cancel()
+            raise
 
 
 class _Placed:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final, assert_never
@@ -155,7 +155,7 @@ class PhoneGateway:
             return
         taken = False
         try:
-            invited = _Invited(session, sdp, origin, caller_facts(session.request, trunk))
+            invited = _Invited(session, sdp, origin, _facts(session, origin))
             self.counters.update(invited.facts.oddities)
             taken = self._decided(invited)
         finally:  # also after a fault of ours, or the trunk would be full one day
@@ -302,6 +302,14 @@ class PhoneGateway:
             self._parts.rooms.count(trunk, f"refused_{refusal.status}")
         session.reject(refusal.status, self._parts.wire.now(), headers=(*retry, *headers))
         self._parts.wire.flush()
+
+
+def _facts(session: IncomingSession, origin: Origin) -> CallerFacts:
+    """A phone of ours is who it proved to be, whatever its From says."""
+    facts = caller_facts(session.request, origin.trunk)
+    if origin.extension is None or not facts.caller:
+        return facts
+    return replace(facts, caller=origin.extension.name)
 
 
 def _word(refused: Refuse) -> str:

@@ -145,6 +145,25 @@ async def test_a_phone_calls_out_as_far_as_the_rules_let_it(tmp_path: Path) -> N
         await carrier.until(lambda: carrier.ended)
 
 
+async def test_a_phone_is_shown_as_who_it_proved_to_be(tmp_path: Path) -> None:
+    async with (
+        running_node(tmp_path, VOICEAPP_REGISTRAR="1") as node,
+        running_carrier() as phone,
+        running_carrier(rings) as other,
+    ):
+        elsewhere = {"name": "carrier", "hosts": ["127.0.0.77:5060"], "ping_s": 0}
+        await load(node, elsewhere, extensions=[extension(), extension("201")], routes=[])
+        await register(other, node, name="201")
+        await until_connected(node, "201")
+        credentials = Credentials("200", "secret")
+        says = "sip:+4930999@127.0.0.1"
+        phone.call("201", node.configuration.sip.port, from_=says, credentials=credentials)
+        await other.until(lambda: other.invites)
+        assert other.invites[0].from_.uri.user == "200"
+        [row] = (await node.ask("calls.rows"))["rows"]
+        assert row["caller"] == "200"
+
+
 async def test_a_call_that_is_forwarded_says_by_whom_and_whom_it_was_for(tmp_path: Path) -> None:
     forward = {"forward": {"trunk": "carrier", "number": "+491701234567"}}
     async with (
