@@ -144,6 +144,9 @@ class NumberAdmin(PublishedAdmin):
     search_fields = ("dialled", "label")
     change_list_template = "admin/telephony/number/change_list.html"
 
+    class Media:
+        js = (forms.Script("admin_theme/rules.js", type="module"),)
+
     def get_queryset(self, request: HttpRequest) -> Any:
         return (
             super()

@@ -17,11 +17,17 @@ from telephony.services import new_token, record_audit, revoke_token, utc_now
 class ApiTokenForm(forms.ModelForm):
     """Agents are ticked by name."""
 
-    agents = AgentsField(help_text="It may place calls for these alone; none ticked: for none.")
+    agents = AgentsField(help_text="It may place calls for these alone.")
 
     class Meta:
         model = ApiToken
         fields = ("label", "agents")
+
+    def clean(self) -> dict[str, Any]:
+        found: dict[str, Any] = super().clean() or self.cleaned_data
+        if found.get("may_dial") and not found.get("agents"):
+            self.add_error("agents", "Tick the agents for which it may place calls.")
+        return found
 
 
 @admin.register(ApiToken)

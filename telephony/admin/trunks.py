@@ -254,7 +254,9 @@ class TrunkAdmin(PublishedAdmin):
 
     @admin.display(description="may dial")
     def may_dial(self, trunk: Any) -> str:
-        return f"{trunk.places} destinations, {trunk.ids} caller IDs" if trunk.places else "nothing"
+        places = "1 destination" if trunk.places == 1 else f"{trunk.places} destinations"
+        ids = "1 caller ID" if trunk.ids == 1 else f"{trunk.ids} caller IDs"
+        return f"{places}, {ids}" if trunk.places else "nothing"
 
 
 def _state_column() -> Any:

@@ -41,6 +41,7 @@ for name in ("ravi", "asha", "watcher"):
     user = get_user_model().objects.create_user(name, password=password)
     may = Permission.objects.filter(content_type__app_label="telephony")
     user.user_permissions.set(may.filter(codename="view_call") if name == "watcher" else may)
+get_user_model().objects.create_superuser("chief", password=password)
 allow_widget(key="demo", label="", agent="receptionist", origins=[base])
 from datetime import timedelta
 from telephony.models import Trunk, TrunkCall

@@ -379,6 +379,11 @@ def test_dial_rights_policy_and_bans_reach_the_nodes(
     assert [str(ban.network) for ban in found.bans] == ["203.0.113.0/24"]
 
 
+def test_a_token_that_may_place_calls_names_its_agents(admin: Client) -> None:
+    assert "Tick the agents" in errors(add(admin, "apitoken", label="shop", may_dial="on"))
+    assert not ApiToken.objects.exists()
+
+
 def test_a_token_is_shown_once_and_kept_as_a_hash(admin: Client) -> None:
     response = add(admin, "apitoken", label="shop", may_dial="on", agents=["receptionist"])
     shown = unescape(admin.get(response["Location"]).content.decode())
