@@ -175,7 +175,9 @@ class Voices:
         notices: list[Notice] = []
         # A paused voice stands before its mark: what it has staged ends behind it.
         for row in rows[end >= self._mark[rows]].tolist():
-            notices += self._serve(row, now)
+            voice = self._voice(row)
+            self._fill(row, voice)
+            notices += self._report(row, voice, now)
         return frames, notices
 
     def _shape(self, rows: Rows, frames: NDArray[np.int16]) -> NDArray[np.int16]:
@@ -198,15 +200,10 @@ class Voices:
         self._shaped[rows] = paused | (goal != 1.0)
         return frames
 
-    def _serve(self, row: int, now: float) -> list[Notice]:
-        voice = self._voice(row)
-        self._fill(row, voice)
-        return self._report(row, voice, now)
-
     def _fill(self, row: int, voice: _Voice) -> None:
         """Tops the stage up to 200 ms; the tail of a last, partial frame is silence."""
         size = voice.rate_hz // 50
-        at, staged = int(self._at[row]), int(self._staged[row])
+        at, staged = self._at.item(row), self._staged.item(row)
         if at >= staged:
             at = staged = 0
         stage, chunks = self._stage[row], voice.chunks
@@ -232,7 +229,7 @@ class Voices:
         head = voice.utterances[0] if voice.utterances else None
         if head is None or not head.closed:
             return staged
-        sent = int(self._sent[row])
+        sent = self._sent.item(row)
         for utterance in voice.utterances:
             end = utterance.end - sent + at
             if utterance.closed and at < end < staged:
@@ -242,7 +239,7 @@ class Voices:
         return staged
 
     def _report(self, row: int, voice: _Voice, now: float) -> list[Notice]:
-        sent = int(self._sent[row])
+        sent = self._sent.item(row)
         notices: list[Notice] = []
         while voice.utterances:
             head = voice.utterances[0]

@@ -36,6 +36,7 @@ _MESSAGE: Final = np.dtype(
     ]
 )
 """`struct mmsghdr` of 64-bit Linux."""
+_MESSAGE_BYTES: Final = _MESSAGE.itemsize
 _IOVEC: Final = np.dtype([("base", np.uint64), ("bytes", np.uint64)])
 _ADDRESS: Final = np.dtype(
     [("family", np.uint16), ("port", ">u2"), ("address", ">u4"), ("_1", np.uint64)]
@@ -68,10 +69,7 @@ class _Rows:
         self.messages["iov"] = self.iovecs.ctypes.data + each * _IOVEC.itemsize
         self.messages["iovs"] = 1
         self.names["family"] = socket.AF_INET
-        self._base = int(self.messages.ctypes.data)
-
-    def address_of(self, row: int) -> int:
-        return self._base + row * _MESSAGE.itemsize
+        self.first_message = int(self.messages.ctypes.data)
 
 
 class MmsgDatagrams:
@@ -115,7 +113,8 @@ class MmsgDatagrams:
             room = min(ROWS_PER_PORT, into.rows - filled)
             if room == 0:
                 break
-            got = self._recvmmsg(fd, rows.address_of(filled), room, socket.MSG_DONTWAIT, None)
+            at_row = rows.first_message + filled * _MESSAGE_BYTES
+            got = self._recvmmsg(fd, at_row, room, socket.MSG_DONTWAIT, None)
             if got > 0:
                 into.port[filled : filled + got] = self._index[fd]
                 filled += got
@@ -169,7 +168,7 @@ class MmsgDatagrams:
 
     def _send(self, fd: int, first: int, end: int) -> None:
         while first < end:
-            address = self._out.address_of(first)
+            address = self._out.first_message + first * _MESSAGE_BYTES
             sent = self._sendmmsg(fd, address, end - first, socket.MSG_DONTWAIT)
             if sent > 0:
                 first += sent

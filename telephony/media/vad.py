@@ -28,6 +28,7 @@ _FLOOR_FRAMES: Final = 75
 """The floor is the lowest level of the last 1.5 to 3 s: speech has pauses in it, steady noise has none."""
 _ONSET: Final = np.array([bits.bit_count() >= 3 for bits in range(16)])
 _MODE: Final = 3
+_OCTETS: Final = {samples: np.dtype((np.void, samples * 2)) for samples in (160, 320)}
 _QUIET: Final = (1 << QUIET_FRAMES) - 1
 _UNVOICED: Final = (1 << UNVOICED_FRAMES) - 1
 
@@ -123,14 +124,15 @@ class VoiceDetectors:
     ) -> NDArray[np.bool_]:
         """The one call per frame into C; digital silence skips it, as the detector itself ignores it."""
         samples = pcm.shape[1]
-        rate, size = samples * 50, samples * 2
-        octets = pcm.tobytes()
+        rate = samples * 50
         process, detectors = _webrtcvad.process, self._detectors
         asked = (level > _DIGITAL_SILENCE_DBFS).nonzero()[0]
         voiced = np.zeros(len(rows), np.bool_)
+        # The octets of all rows at once: slices of one string made this a tenth slower.
+        octets = pcm.view(_OCTETS[samples])[asked, 0].tolist()
         voiced[asked] = [
-            process(detectors[row], rate, octets[at * size : at * size + size], samples)
-            for at, row in zip(asked.tolist(), rows[asked].tolist(), strict=True)
+            process(detectors[row], rate, frame, samples)
+            for row, frame in zip(rows[asked].tolist(), octets, strict=True)
         ]
         return voiced
 
