@@ -165,6 +165,8 @@ class SrtpSession:
         return size - octets
 
     def _open(self, call: Any, packet: int, size: int) -> int:
+        # AEAD deciphers in place before it knows that the key was another one.
+        sealed = ctypes.string_at(packet, size) if self._before is not None else b""
         self._size.value = size
         status = call(self._in.handle, packet, self._size_at)
         if status == _OK:
@@ -172,6 +174,7 @@ class SrtpSession:
             return self._size.value
         self.replayed = status in _REPLAYED
         if self._before is not None:
+            ctypes.memmove(packet, sealed, size)
             self._size.value = size
             if call(self._before.handle, packet, self._size_at) == _OK:
                 return self._size.value

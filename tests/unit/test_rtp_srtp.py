@@ -121,6 +121,15 @@ def test_a_new_key_begins_anew_and_the_old_one_counts_until_the_first_packet_und
     assert theirs.unprotect(never) is None
 
 
+@pytest.mark.parametrize("suite", list(Suite))
+def test_a_late_packet_under_the_old_key_is_heard_with_every_suite(suite: Suite) -> None:
+    first, second = keys(suite), keys(suite, seed=9)
+    ours, theirs = SrtpSession(first), SrtpSession(mirrored(first))
+    late = ours.protect(packet())
+    theirs.rekey(mirrored(second))
+    assert theirs.unprotect(late) == packet()
+
+
 def test_another_suite_may_come_with_a_reinvite() -> None:
     first, second = keys(), keys(Suite.AES_256_CM_HMAC_SHA1_80)
     ours, theirs = SrtpSession(first), SrtpSession(mirrored(first))
