@@ -36,7 +36,7 @@ class Dialog:
     @classmethod
     def from_invite(cls, request: Request, local_tag: str, flow: Flow) -> "Dialog":
         """As UAS (RFC 3261 12.1.1). Without a Contact (RFC 2543 peers) the From URI is the target."""
-        target = request.contacts[0].uri if request.contacts else request.from_.uri
+        target = _contact_of(request) or str(request.from_.uri)
         via = request.via
         return cls(
             call_id=request.call_id,
@@ -44,7 +44,7 @@ class Dialog:
             remote_tag=request.from_.tag,
             local=f"{request.headers.first('to')};tag={local_tag}",
             remote=request.headers.first("from") or "",
-            target=str(target),
+            target=target,
             routes=request.record_routes,
             flow=flow,
             remote_cseq=request.cseq.number,
@@ -54,14 +54,13 @@ class Dialog:
     @classmethod
     def from_response(cls, request: Request, response: Response, flow: Flow) -> "Dialog":
         """As UAC (RFC 3261 12.1.2)."""
-        target = response.contacts[0].uri if response.contacts else request.uri_text
         return cls(
             call_id=request.call_id,
             local_tag=request.from_.tag,
             remote_tag=response.to.tag,
             local=request.headers.first("from") or "",
             remote=response.headers.first("to") or "",
-            target=str(target),
+            target=_contact_of(response) or request.uri_text,
             routes=tuple(reversed(response.record_routes)),
             flow=flow,
             local_cseq=request.cseq.number,
@@ -109,8 +108,7 @@ class Dialog:
 
     def refresh_target(self, message: Request | Response) -> None:
         """Take over the Contact of a target refresh (RFC 3261 12.2)."""
-        if message.contacts:
-            self.target = str(message.contacts[0].uri)
+        self.target = _contact_of(message) or self.target
 
     def routing(self) -> tuple[str, list[HeaderPair]]:
         """Request-URI and Route headers (RFC 3261 12.2.1.1), strict routers included."""
@@ -136,6 +134,11 @@ class Dialog:
     @property
     def _next_hop(self) -> Uri:
         return parse_name_addr(self.routes[0]).uri if self.routes else parse_uri(self.target)
+
+
+def _contact_of(message: Request | Response) -> str:
+    """As a Request-URI, which has no headers (RFC 3261 19.1.1, table 1); "" without one."""
+    return str(replace(message.contacts[0].uri, headers="")) if message.contacts else ""
 
 
 def _is_sent_elsewhere(invite: Request, flow: Flow) -> bool:

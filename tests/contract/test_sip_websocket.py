@@ -201,5 +201,6 @@ async def test_a_broken_record_ends_a_secure_connection(ends, tmp_path):
     writer.write(b"\x17\x03\x03\x00\x20" + b"x" * 32)
     await end.until(lambda: len(end.transport._streams) == 0)
 
-    await asyncio.wait_for(reader.read(), 3)
+    alert = await asyncio.wait_for(reader.read(), 3)
     writer.transport.abort()
+    assert alert

@@ -347,6 +347,16 @@ def test_a_register_inside_of_a_call_is_refused():
     assert (reply.status, "REGISTER" in reply.tokens("allow")) == (405, False)
 
 
+def test_headers_in_a_contact_do_not_get_into_a_request_uri():
+    peer = Peer()
+    session, _ = peer.answered(contact="<sip:peer@198.51.100.7:5070?Route=%3Csip:elsewhere%3E>")
+
+    session.bye(peer.now)
+
+    [(_, bye)] = peer.out()
+    assert bye.uri_text == "sip:peer@198.51.100.7:5070"
+
+
 def test_a_datagram_that_could_not_be_sent_costs_no_nat_mapping():
     peer = Peer()
     natted = Flow("udp", ("192.0.2.1", 5060), ("203.0.113.9", 41000))
