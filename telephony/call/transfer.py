@@ -237,7 +237,8 @@ def given_up(
     if state.phase is Phase.RECONNECTING and transfer.by == "caller":
         return (*gone, ended, CallEnded(cause="caller_hung_up", by="caller"))
     if not kept and not _somebody_is_left(state):
-        return (*gone, ended, CallEnded(cause=reason or outcome, by="system"))
+        cause = "forbidden" if outcome == "refused" else reason or outcome
+        return (*gone, ended, CallEnded(cause=cause, by="system"))
     return (*gone, ended)
 
 

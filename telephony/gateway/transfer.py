@@ -211,7 +211,7 @@ class CallTransfer:
             except (DialRefusedError, MediaError) as error:
                 refused = error
         if not self._diallings:
-            self._nobody(transfer.id, DialFailure(_word(refused)))
+            self._nobody(transfer.id, _unplaced(refused))
         elif ringing.answer_first:
             self._live.caller.answer()
 
@@ -362,13 +362,19 @@ class _TargetListener:
         self._owner.failed(self._transfer, self._leg, failure)
 
 
-def _word(refused: DialRefusedError | MediaError | None) -> str:
+def _unplaced(refused: DialRefusedError | MediaError | None) -> DialFailure:
+    """Why nobody could even be dialled; a phone that is not there is no fault of the rules."""
     if refused is None:
-        return "no_route"
-    return refused.reason if isinstance(refused, DialRefusedError) else refused.metric
+        return DialFailure("no_route")
+    if not isinstance(refused, DialRefusedError):
+        return DialFailure(refused.metric)
+    absent = refused.reason == "not_registered"
+    return DialFailure(refused.reason, None if absent else refused.sip_status)
 
 
 def _outcome(failure: DialFailure) -> TransferOutcome:
     if failure.reason in _DECLINED:
         return "declined"
+    if failure.sip_status == DialRefusedError.sip_status:
+        return "refused"
     return "timeout" if failure.reason in _UNANSWERED else "failed"

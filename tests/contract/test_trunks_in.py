@@ -68,7 +68,7 @@ async def test_codes_488_404_403_not_400(
             {"forward": {"trunk": "carrier", "number": "+1900555", "overflow": {"refuse": {"status": 486}}}},
             486,
         ),
-        ({"forward": {"trunk": "carrier", "number": "+1900555"}}, 480),
+        ({"forward": {"trunk": "carrier", "number": "+1900555"}}, 403),
         ({"queue": "empty"}, 603),
     ],
 )  # fmt: skip

@@ -67,7 +67,8 @@ async def test_the_log_says_which_rule_kept_a_phone_from_ringing() -> None:
     house.dialler.refused = "destination"
     house.transfers.ring(house.live, Ringing(name="out", orders=(RingOrder("+15550123"),)))
     await house.live.session.wait_closed()
-    assert house.state.end_cause == "destination"
+    assert house.ended == ("refused", "destination")
+    assert (house.state.end_cause, house.session.done[-1]) == ("forbidden", ("reject", 403))
 
 
 # ------------------------------------------------------------------------------------------------- REFERs of phones
