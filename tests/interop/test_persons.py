@@ -145,6 +145,16 @@ def test_a_phone_of_ours_calls_out(office: Office, tmp_path: Path) -> None:
     assert "carrier" in [fact["trunk"] for fact in office.facts(call, "TrunkMeasured")]
 
 
+def test_a_phone_of_ours_may_not_call_everywhere(office: Office, tmp_path: Path) -> None:
+    with office.phone(tmp_path / "phone", "200", CALLER_HZ) as phone:
+        phone.command("dial", f"sip:+39123456789@{office.product.configuration.sip}")
+        closed = phone.until("CALL_CLOSED")
+
+    assert "403" in closed["param"]
+    [ended] = office.facts(office.call_of("200"), "TransferEnded")
+    assert (ended["outcome"], ended["reason"]) == ("refused", "destination")
+
+
 def test_a_forwarded_number_is_called_for_the_caller(
     office: Office, tmp_path: Path, user: str
 ) -> None:
