@@ -217,8 +217,10 @@ class SipTransport:
 
     def _fire(self) -> None:
         self._timer = None
-        self.engine.timer(self.now())
-        self.flush()
+        try:
+            self.engine.timer(self.now())
+        finally:
+            self.flush()  # a fault in one call must not stop the clock of all
 
     # ------------------------------------------------------------------ in
 
@@ -229,9 +231,11 @@ class SipTransport:
     def receive(self, data: bytes, flow: Flow) -> None:
         """One datagram or framed message from a source that was admitted."""
         self._suspicion.begin(flow.remote[0])
-        self.engine.receive(data, flow, self.now())
-        self.flush()
-        self._suspicion.end(self.now())
+        try:
+            self.engine.receive(data, flow, self.now())
+        finally:
+            self.flush()
+            self._suspicion.end(self.now())
 
     # ------------------------------------------------------------------ out
 

@@ -309,3 +309,20 @@ async def test_a_host_name_falls_back_to_the_wildcard(ends):
 
     assert sixth.transport.flow("udp", "::1", 5060).local[0] == "::1"
     assert end.transport.flow("udp", "no-address.test", 5060).local[0] == "0.0.0.0"
+
+
+async def test_a_fault_in_one_message_holds_up_no_other(ends, monkeypatch):
+    end, other = await ends(), await ends()
+    engine, flow = end.transport.engine, end.towards(other, "udp")
+
+    def fail(*given):
+        engine.options("sip:x.test", from_="sip:us@us.test", flow=flow, now=end.transport.now())
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(engine, "receive", fail)
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        end.transport.receive(b"", flow)
+    monkeypatch.undo()
+
+    assert engine.to_send() == []
+    assert engine.next_timer() is not None
