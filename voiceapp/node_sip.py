@@ -97,8 +97,8 @@ class NodeSip:
         self._watch = TrunkWatch(
             self._engine, self.wire, parts.scheduler, parts.spawn, identity, self._moved
         )
-        sessions: Sessions = {}
-        self.dialler = Dialler(self._dialler_parts(sessions, identity))
+        self._sessions: Sessions = {}
+        self.dialler = Dialler(self._dialler_parts(identity))
         self.transfers = Transfers(
             TransferParts(
                 plan=lambda: parts.board.plan,
@@ -110,9 +110,9 @@ class NodeSip:
             )
         )
         parts.board.accompany(self.transfers.companion)
-        self.phone = PhoneGateway(self._phone_parts(sessions, address))
+        self.phone = PhoneGateway(self._phone_parts(address))
 
-    def _dialler_parts(self, sessions: Sessions, identity: Identity) -> DiallerParts:
+    def _dialler_parts(self, identity: Identity) -> DiallerParts:
         parts = self._parts
         return DiallerParts(
             plan=lambda: parts.board.plan,
@@ -121,7 +121,7 @@ class NodeSip:
             plane=parts.board.plane,
             scheduler=parts.scheduler,
             spawn=parts.spawn,
-            sessions=sessions,
+            sessions=self._sessions,
             watch=self._watch,
             rooms=self._rooms,
             book=self._book,
@@ -129,7 +129,7 @@ class NodeSip:
             identity=identity,
         )
 
-    def _phone_parts(self, sessions: Sessions, address: str) -> PhoneParts:
+    def _phone_parts(self, address: str) -> PhoneParts:
         return PhoneParts(
             board=self._parts.board,
             wire=self.wire,
@@ -138,7 +138,7 @@ class NodeSip:
             rooms=self._rooms,
             watch=self._watch,
             phones=self._phones,
-            sessions=sessions,
+            sessions=self._sessions,
             address=address,
             transfers=self.transfers,
             replacements=Replacements(
@@ -146,7 +146,7 @@ class NodeSip:
                     board=self._parts.board,
                     transfers=self.transfers,
                     wire=self.wire,
-                    sessions=sessions,
+                    sessions=self._sessions,
                     new_id=_new_id,
                 )
             ),
@@ -173,13 +173,18 @@ class NodeSip:
     def take_plan(self, plan: DialPlan) -> None:
         """Another snapshot: new calls go by it at once, calls that are up go on as they are."""
         self._origins.take(plan)
-        self._guard.forget()
+        self._forget_sources()
         if self._started:
             self._watch.take(_in_use(plan))
 
     def _moved(self, trunk: str, addresses: frozenset[str]) -> None:
         if self._origins.learn(trunk, addresses):
             self._guard.forget()
+
+    def _forget_sources(self) -> None:
+        """Each is judged anew; those with calls that are up are heard until these have ended."""
+        self._origins.talk(session.flow.remote[0] for session in self._sessions)
+        self._guard.forget()
 
     # ------------------------------------------------------------------------------- events
 
@@ -209,7 +214,7 @@ class NodeSip:
 
     def _keep(self) -> None:
         self._timers.set("keep", KEEP_S, self._keep)
-        self._guard.forget()
+        self._forget_sources()
         self._write_usage()
 
     def _read_usage(self) -> None:

@@ -61,6 +61,7 @@ class Origins:
         self._trunks: tuple[Trunk, ...] = ()
         self._learned: dict[str, frozenset[str]] = {}
         self._of_host: dict[str, list[Trunk]] = {}
+        self._talking: frozenset[str] = frozenset()
 
     def take(self, plan: DialPlan) -> None:
         """The plan for requests from now on; the guard has to `forget` then."""
@@ -77,15 +78,19 @@ class Origins:
         self._of_host.clear()
         return changed
 
+    def talk(self, hosts: Iterable[str]) -> None:
+        """Where calls are up from: their BYE is heard whatever became of the trunk; nothing new is."""
+        self._talking = frozenset(hosts)
+
     # ------------------------------------------------------------------------------- before parsing
 
     def source(self, host: str) -> Source | None:
         """For `SourceGuard`: None is dropped without a reply."""
         if self._is_banned(host):
             return None
-        if any(self._is_of(trunk, host) for trunk in self._trunks):
+        if host in self._talking or any(self._is_of(trunk, host) for trunk in self._trunks):
             return _TRUNK
-        if not is_allowed(host, self._open.networks):
+        if not self._is_open(host):
             return None
         if self._answers_open:
             return OPEN
@@ -96,6 +101,9 @@ class Origins:
             is_allowed(host, (ban.network,)) and (ban.until is None or self._wall() < ban.until)
             for ban in self._plan.bans
         )
+
+    def _is_open(self, host: str) -> bool:
+        return is_allowed(host, self._open.networks)
 
     @property
     def _answers_open(self) -> bool:
@@ -110,7 +118,7 @@ class Origins:
             return Challenge(self._plan.realm, self._open.algorithms)
         if candidates:
             return self._trunk_policy(request, flow)
-        return "accept" if self._answers_open else "drop"
+        return "accept" if self._answers_open and self._is_open(flow.remote[0]) else "drop"
 
     def _trunk_policy(self, request: Request, flow: Flow) -> Literal["accept", "drop"] | Challenge:
         asks = any(trunk.challenge_inbound for trunk in self._candidates(flow))
@@ -125,7 +133,7 @@ class Origins:
         """
         if not self._open.registrar or request.method == "OPTIONS":
             return False
-        if not is_allowed(flow.remote[0], self._open.networks):
+        if not self._is_open(flow.remote[0]):
             return False
         if request.method == "REGISTER" or not (trunks or self._answers_open):
             return True

@@ -84,6 +84,18 @@ async def test_a_call_that_nobody_can_take_is_refused_as_the_rule_says_and_never
         assert (carrier.ended[0].status, carrier.answered) == (status, [])
 
 
+async def test_a_call_goes_on_to_its_end_when_its_trunk_is_taken_away(tmp_path: Path) -> None:
+    async with running_node(tmp_path) as node, running_carrier() as carrier:
+        await load(node, trunk(carrier))
+        carrier.call(NUMBER, node.configuration.sip.port)
+        await carrier.until(lambda: carrier.answered)
+        await load(node, {"name": "other", "hosts": ["127.0.0.77:5060"], "ping_s": 0})
+        carrier.hang_up()
+        await carrier.until(lambda: carrier.ended)
+        [row] = (await node.ask("calls.rows"))["rows"]
+        assert (row["state"], row["end_cause"]) == ("ended", "caller_hung_up")
+
+
 async def test_a_stranger_beside_a_trunk_gets_no_reply(tmp_path: Path) -> None:
     async with running_node(tmp_path) as node, running_carrier() as stranger:
         elsewhere = {"name": "carrier", "hosts": ["127.0.0.77:5060"], "ping_s": 0}

@@ -212,3 +212,12 @@ def test_beside_trunks_the_password_of_a_trunk_opens_no_door_from_elsewhere() ->
     made = origins(ASKED, registrar=True, extensions=(DESK,))
     assert made.of(flow("127.0.0.1"), "u1") is None
     assert made.of(flow("127.0.0.1"), "200") == Origin(extension=DESK)
+
+
+def test_calls_that_are_up_are_heard_to_their_end_when_their_trunk_is_gone() -> None:
+    made = origins(ASKED)
+    made.talk(["198.51.100.1"])
+    assert made.source("198.51.100.1") is not None
+    assert made.policy(request(), flow("198.51.100.1")) == "drop"
+    made.talk(())
+    assert made.source("198.51.100.1") is None
