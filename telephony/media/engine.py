@@ -83,7 +83,8 @@ class Engine:
 
     def step(self, now: float) -> list[Notice]:
         """One sub-tick, commands already applied."""
-        quarter = self._sub_tick % QUARTERS
+        round_number, quarter = divmod(self._sub_tick, QUARTERS)
+        self.meters.resting = round_number % 2 == 0
         self.receiver.receive(now)
         self.intake.decode(now)
         if self.packet_legs.in_use:

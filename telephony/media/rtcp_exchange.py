@@ -135,7 +135,7 @@ class RtcpExchange:
         slots, row = self._slots, leg.row
         if not slots.remote_port[row] or not slots.address[row]:
             return
-        sent = int(slots.sent[row])
+        sent = slots.sent(row)
         block = (self._block(row, now),) if leg.ever_latched else ()
         report = Report(
             ssrc=self._own_ssrc(row),

@@ -62,7 +62,6 @@ class Sender:
         sent = rows[audio]
         self._send(sent)
         slots.sequence[sent] += 1
-        slots.sent[sent] += 1
         slots.timestamp[rows] += slots.clock_step[rows]
 
     def _write_plain(self, rows: Rows) -> None:
@@ -150,5 +149,4 @@ class Sender:
                 data = slots.srtp[row].protect(data)
             self._datagrams.send_one(int(slots.port[row]), data, address, remote_port, rtcp=False)
             slots.sequence[row] += 1
-            slots.sent[row] += 1
         return True

@@ -71,23 +71,27 @@ class RtpSlots:
         self.sequence = np.zeros(rows, np.int64)
         self.timestamp = np.zeros(rows, np.int64)
         self.clock_step = np.full(rows, FRAME_SAMPLES, np.int64)
-        self.sent = np.zeros(rows, np.int64)
+        self._first_sent = np.zeros(rows, np.int64)
         self.digits_out = np.zeros(rows, np.bool_)
 
     def start(self, row: int, ssrc: int, sequence: int, timestamp: int, now: float) -> None:
         """A fresh stream with random beginnings (RFC 3550 5.1)."""
         self.active[row] = True
         self.key[row] = 0
-        for column in (self.received, self.unusable, self.sent):
-            column[row] = 0
+        self.received[row] = self.unusable[row] = 0
         self.jitter[row] = 0
         self.pauses[row] = False
         self.heard_at[row] = now
-        self.sequence[row], self.timestamp[row] = sequence, timestamp
+        self.sequence[row] = self._first_sent[row] = sequence
+        self.timestamp[row] = timestamp
         header = self.packets[row]
         header[0] = 0x80
         header[8:12] = np.frombuffer(ssrc.to_bytes(4, "big"), np.uint8)
         self.digits_out[row] = False
+
+    def sent(self, row: int) -> int:
+        """Packets since the start."""
+        return int(self.sequence[row] - self._first_sent[row])
 
     def take_keys(self, row: int, crypto: Crypto | None) -> None:
         """SRTP from the next packet on, or plain RTP. Raises: RtpError, with nothing changed."""
