@@ -181,7 +181,7 @@ class Migration(migrations.Migration):
                     "enabled",
                     models.BooleanField(
                         default=True,
-                        help_text="Off: its calls are dropped and none is placed by it.",
+                        help_text="Off: no call of it is taken and none is placed by it; calls that are up go on.",
                     ),
                 ),
                 (
