@@ -50,7 +50,7 @@ def measured(office: Office, call: str) -> list[tuple[str, int, str]]:
     ]
 
 
-def test_who_is_called_hears_the_agent_and_is_heard(office: Office, tmp_path: Path) -> None:
+def test_who_is_called_hears_the_agent(office: Office, tmp_path: Path) -> None:
     """As our caller ID, by the trunk's spelling of numbers; the time to the first ring is noted."""
     with ToneParty(CALLER_HZ, CARRIER) as callee:
         steps = (
