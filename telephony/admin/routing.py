@@ -70,6 +70,7 @@ class RuleForm(forms.ModelForm):
         zone: str = self.cleaned_data["zone"]
         problem = zone_problem(zone) if zone else None
         if problem:
+            self.instance.zone = zone  # named, if wrongly: the rule does not ask for it again
             raise ValidationError(f"{zone}: {problem}.")
         return zone
 

@@ -26,6 +26,8 @@ def test_a_rule_shows_the_fields_of_what_it_does(visit: Visit) -> None:
     expect(rule.locator("[name=routes-0-extension]")).to_be_hidden()
     rule.locator("[name=routes-0-target]").select_option("forward")
     expect(rule.locator("[name=routes-0-forward_number]")).to_be_visible()
+    page.get_by_text("Add another Rule").click()
+    expect(page.locator("[name=routes-1-position]")).to_have_value("2")
 
 
 def test_what_is_wrong_with_a_rule_is_not_folded_away(visit: Visit) -> None:

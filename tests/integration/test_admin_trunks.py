@@ -311,7 +311,9 @@ def test_a_rule_that_can_never_be_reached_is_refused(admin: Client) -> None:
 )
 def test_a_rule_that_is_not_whole_is_refused(admin: Client, row: dict[str, Any], text: str) -> None:
     response = add(admin, "number", dialled="1", **rules(row))
-    assert text in unescape(response.content.decode())
+    page = unescape(response.content.decode())
+    assert text in page
+    assert page.count('class="errorlist"') == 1  # one fault is told once
 
 
 def test_a_queue_rings_its_people_and_then_an_agent(

@@ -40,7 +40,12 @@ function begin(rule) {
 }
 
 for (const rule of document.querySelectorAll("#routes-group .inline-related")) begin(rule);
-document.addEventListener("formset:added", (event) => begin(event.target));
+document.addEventListener("formset:added", (event) => {
+  const orders = document.querySelectorAll("#routes-group .inline-related:not(.empty-form) [name$=-position]");
+  const position = event.target.querySelector("[name$=-position]");
+  if (position) position.value = Math.max(...[...orders].filter((o) => o !== position).map((o) => +o.value), 0) + 1;
+  begin(event.target);
+});
 document.addEventListener("change", (event) => {
   if (event.target.matches("#routes-group select[name$=-target]")) {
     show(event.target.closest(".inline-related"));
