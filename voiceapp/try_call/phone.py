@@ -31,6 +31,8 @@ RATE_HZ: Final = 8000
 ANSWER_S: Final = 15.0
 SIP_PORT: Final = 5060
 EXAMPLE: Final = "sip:demo@127.0.0.1:5060"
+UNAUTHORISED: Final = 401
+LET_IN: Final = "where trunks or extensions are set up, VOICEAPP_SIP_ALLOW must name this machine (127.0.0.1/32)"
 _ULAW, _ALAW = 0, 1
 _LAWS: Final = {0: _ULAW, 8: _ALAW}
 
@@ -118,7 +120,7 @@ class PhoneLine:
             if not self._ended.is_set():
                 session.cancel(sip.now())
                 sip.flush()
-            raise CallFailedError(self._outcome or f"nothing answers at {self._target}")
+            raise CallFailedError(self._outcome or f"nothing answers at {self._target}; {LET_IN}")
 
     def _event(self, event: SipEvent) -> None:
         if isinstance(event, Answered) and event.sdp is not None and self._offer is not None:
@@ -126,7 +128,7 @@ class PhoneLine:
             self._agreed = agreed if isinstance(agreed, Agreed) else None
             self._answered.set()
         elif isinstance(event, Terminated):
-            self._outcome = _in_words(event.cause)
+            self._outcome = in_words(event.cause)
             self._ended.set()
             self._answered.set()
 
@@ -192,9 +194,12 @@ def _route_source(host: str) -> str:
         return str(probe.getsockname()[0])
 
 
-def _in_words(cause: Cause) -> str:
+def in_words(cause: Cause) -> str:
+    """Why there is no call, and what to do where we can know it."""
     if cause.status is None:
         return f"ended with {cause.kind.name.lower()}"
+    if cause.status == UNAUTHORISED:
+        return f"it asks for a login; {LET_IN}"
     return f"refused with {cause.status} {cause.reason or reason_phrase(cause.status)}"
 
 

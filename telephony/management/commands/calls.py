@@ -28,7 +28,8 @@ class Command(BaseCommand):
             return
         for row in rows:
             length = f"{row['seconds']:.0f} s" if row["seconds"] is not None else "live"
-            columns = (row["call"], row["started_at"], length, row["caller"], row["agent"])
+            who = f"to {row['called']}" if row["direction"] == "outbound" else row["caller"]
+            columns = (row["call"], row["started_at"], length, who, row["agent"])
             self.stdout.write("  ".join(str(column or "-") for column in columns))
         if not rows:
             self.stdout.write("No live calls." if options["live"] else "No calls yet.")
@@ -41,6 +42,7 @@ def _row(call: Any, *, unmasked: bool) -> dict[str, Any]:
         "node": call.node,
         "phase": call.phase,
         "transport": call.transport,
+        "direction": call.direction,
         "caller": show(readable(call, "caller")),
         "called": show(readable(call, "called")),
         "agent": call.agent,
