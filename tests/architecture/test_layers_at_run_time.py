@@ -6,8 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import agents
 import telephony
+
+pytestmark = pytest.mark.timeout(60)  # each imports everything in a process of its own
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DJANGO_SHELL = {

@@ -235,6 +235,7 @@ def test_a_readable_spool_and_a_migrated_database_are_fine(tmp_path: Path) -> No
     assert finding("migrations", data=str(tmp_path)).ok
 
 
+@pytest.mark.timeout(40)  # engines load their models
 def test_the_doctor_tries_the_engines_that_a_worker_would_start(tmp_path: Path) -> None:
     found = finding("voice", data=str(tmp_path), engines="embedded")
 
