@@ -28,7 +28,7 @@ from benchmarks.carrying.load import Load, with_product
 from benchmarks.carrying.usage import Usage, memory_mb
 from tests.running_product import RunningProduct
 
-FILL_CPS = 50
+FILL_CPS = 20
 HELD_S = 3.0
 LIMITS = {
     "phone": {"cpu_ms_per_call_s": 2.0, "mb_per_call": 0.3},
