@@ -100,7 +100,8 @@ class Trunk(models.Model):
     label = models.CharField(max_length=100, blank=True, help_text="What people here call it.")
     peer = models.CharField("other end", max_length=16, choices=Peer, default=Peer.GENERIC)
     enabled = models.BooleanField(
-        default=True, help_text="Off: no call of it is taken and none is placed by it; calls that are up go on."
+        default=True,
+        help_text="Off: no call of it is taken and none is placed by it; calls that are up go on.",
     )
     position = models.PositiveSmallIntegerField(
         "order", default=1, help_text="Of trunks that fit equally well the lowest is tried first."
