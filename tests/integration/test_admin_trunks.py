@@ -14,9 +14,7 @@ from django.urls import reverse
 
 from agents.services import load_agent
 from telephony.dialplan import DialPlan, parse_snapshot
-from telephony.models import ApiToken, AuditEvent, Extension, Number, OutboundPolicy, Trunk
-from telephony.selectors import token_of
-from telephony.services import utc_now
+from telephony.models import AuditEvent, Extension, Number, OutboundPolicy, Trunk
 from telephony.sip.digest import ha1_of
 from tests.integration import nodes
 from tests.integration.admin_forms import add, blank, errors
@@ -379,23 +377,3 @@ def test_dial_rights_policy_and_bans_reach_the_nodes(
     assert found.outbound.agents["receptionist"].destinations == ("+49",)
     assert found.outbound.agents["receptionist"].trunks == frozenset()
     assert [str(ban.network) for ban in found.bans] == ["203.0.113.0/24"]
-
-
-def test_a_token_that_may_place_calls_names_its_agents(admin: Client) -> None:
-    assert "Tick the agents" in errors(add(admin, "apitoken", label="shop", may_dial="on"))
-    assert not ApiToken.objects.exists()
-
-
-def test_a_token_is_shown_once_and_kept_as_a_hash(admin: Client) -> None:
-    response = add(admin, "apitoken", label="shop", may_dial="on", agents=["receptionist"])
-    shown = unescape(admin.get(response["Location"]).content.decode())
-    secret = next(word for word in shown.split() if word.startswith("va_"))
-
-    token = ApiToken.objects.get()
-    assert secret not in str(vars(token))
-    assert token_of(secret, utc_now()) == token
-    assert AuditEvent.objects.filter(what="apitoken.added", who="ada").exists()
-    data = {"action": "revoke", "_selected_action": [token.pk]}
-    admin.post(reverse("admin:telephony_apitoken_changelist"), data)
-    assert token_of(secret, utc_now()) is None
-    assert AuditEvent.objects.filter(what="apitoken.revoked", who="ada").exists()
