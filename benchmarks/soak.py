@@ -15,6 +15,7 @@ import platform
 import statistics
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def soak(product: RunningProduct, calls: int, minutes: float, network: Network) 
         samples.append((elapsed / 60, memory_mb(product.pid("node1"))))
         load.run(min(SAMPLE_S, minutes * 60 - elapsed), measured=True)
     used = usage.stop(calls)
-    up = sum(not call.over for call in load.signalling.dialled)
+    gone = [call for call in load.signalling.dialled if call.over]
     heard = scores(product)
     received = load.phones.received / (calls * 50 * usage.seconds)
     media = product.ask("node.health")["health"]["media"]
@@ -51,7 +52,8 @@ def soak(product: RunningProduct, calls: int, minutes: float, network: Network) 
     return used | {
         "calls": calls,
         "minutes": minutes,
-        "dropped": calls - up,
+        "dropped": len(gone),
+        "ended": dict(Counter(call.reason or f"status {call.status}" for call in gone)),
         "mos_median": statistics.median(heard),
         "mos_p5": float(np.percentile(heard, 5)),
         "mos_figures": len(heard),

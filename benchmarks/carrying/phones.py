@@ -63,7 +63,7 @@ class StampedDatagrams(MmsgDatagrams):
 class Phones:
     """N phones on 128 sockets; a quarter of them sends each 5 ms."""
 
-    def __init__(self, calls: int) -> None:
+    def __init__(self, calls: int, silence_s: float = 2.0) -> None:
         self.calls = calls
         self.active = np.zeros(calls, bool)
         self.remote_ports = np.zeros(calls, np.uint16)
@@ -82,7 +82,7 @@ class Phones:
         t = np.arange(160 * 100) / 8000
         buzz = sum(np.sin(2 * np.pi * 140 * k * t) / k for k in range(1, 20))
         spoken = (4000 * buzz * (1 + 0.4 * np.sin(2 * np.pi * 4 * t)) / 3).astype(np.int16)
-        both = np.concatenate((spoken, np.zeros_like(spoken)))
+        both = np.concatenate((spoken, np.zeros(int(silence_s * 8000), np.int16)))
         self.frames = g711.encode(both, g711.ULAW).reshape(-1, 160)
 
     def connect(self, plane_ports: list[int]) -> None:

@@ -9,6 +9,8 @@ import numpy as np
 from benchmarks.carrying.phones import Phones
 
 SLOTS = 64
+SILENCE_S = 4.0
+"""Between two sentences: a hundred turns in ten minutes, and the demo agent says goodbye after 120."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class RelayedPhones(Phones):
     """The relay sits in front of the phones' sockets: packets wait in a wheel of 5 ms until they are due."""
 
     def __init__(self, calls: int, network: Network) -> None:
-        super().__init__(calls)
+        super().__init__(calls, SILENCE_S)
         self._network = network
         self._random = np.random.default_rng(network.seed)
         self._wheel: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in range(SLOTS)]

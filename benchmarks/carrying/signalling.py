@@ -34,6 +34,7 @@ class Dialled:
     refused_s: float | None = None
     status: int | None = None
     over: bool = False
+    reason: str = ""
 
 
 class Signalling:
@@ -108,6 +109,7 @@ class Signalling:
             elif isinstance(event, Terminated):
                 call = self._by_session[event.session]
                 call.over, call.status = True, event.cause.status
+                call.reason = event.cause.reason
                 self._on_media(call.number, None)
                 if call.setup_s is None:
                     call.refused_s = now - call.sent_at
