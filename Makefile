@@ -29,7 +29,7 @@ setup-test: .venv/.dev .venv/.espeak ## programs that the tests call: sipp, bare
 	@.ci/packages --need $(TEST_PACKAGES)
 
 test: setup-test ## all tests, interop and browser included
-	@$(BIN)/python -m pytest -m '' -q
+	@.ci/test
 
 test-fast: .venv/.dev ## without interop and browser
 	@$(BIN)/python -m pytest -q

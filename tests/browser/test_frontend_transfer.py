@@ -41,7 +41,7 @@ def test_a_call_is_put_through_by_keys_alone_and_cancelled(
 def test_a_supervisor_speaks_with_the_target_first_and_puts_the_caller_through(
     visit: Visit, product: FakeProduct
 ) -> None:
-    page = visit("/calls/c-slow/", "ravi")
+    page = visit("/calls/c-new/", "ravi")
     page.get_by_role("button", name="Transfer", exact=True).click()
     page.get_by_label("To", exact=True).fill("200")
     page.get_by_role("radio", name="Speak with them first").check()
@@ -49,9 +49,9 @@ def test_a_supervisor_speaks_with_the_target_first_and_puts_the_caller_through(
 
     strip = page.get_by_role("group", name="Transfer", exact=True)
     expect(strip.get_by_role("status")).to_have_text("Calling 200 …")
-    expect(page).to_have_title("ON AIR · +1 415 555 0162 · receptionist")
-    product.ask_node("scene.target", call="c-slow", what="rings")
-    product.ask_node("scene.target", call="c-slow", what="answers")
+    expect(page).to_have_title("ON AIR · +49 171 5550 9921 · receptionist")
+    product.ask_node("scene.target", call="c-new", what="rings")
+    product.ask_node("scene.target", call="c-new", what="answers")
     expect(strip.get_by_role("status")).to_have_text("You speak with 200; the caller waits")
     strip.get_by_role("button", name="Put through").click()
     expect(strip).to_be_hidden()
