@@ -285,4 +285,5 @@ def _passed(request: Request, *, trusted: bool, hidden: bool) -> tuple[HeaderPai
 
 def _clean(text: str) -> str:
     """Without control characters, and without octets that are no UTF-8: neither the log nor JSON can hold those."""
-    return "".join(c for c in text if c.isprintable())[:MAX_VALUE]
+    clean = text if text.isprintable() else "".join(c for c in text if c.isprintable())
+    return clean[:MAX_VALUE]

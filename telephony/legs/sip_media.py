@@ -119,17 +119,12 @@ def reserve(
     if offer is None:
         slot, port = plane.reserve_rtp(None, nat=True)
         return RtpPlace(slot, port, policy), None
-    tried = _accepted(offer_answer.answer(offer, policy.capabilities(_DISCARD)))
-    remote = (tried.remote_address, tried.remote_port)
-    slot, port = plane.reserve_rtp(remote, nat=tried.remote_address != source)
+    heard = offer_answer.hear(offer, policy.capabilities(_DISCARD))
+    if isinstance(heard, NotAcceptable):
+        raise UnacceptableOfferError(heard.reason, heard.warning)
+    slot, port = plane.reserve_rtp(heard.remote, nat=heard.remote[0] != source)
     place = RtpPlace(slot, port, policy)
-    return place, _accepted(offer_answer.answer(offer, place.capabilities))
-
-
-def _accepted(result: Agreed | NotAcceptable) -> Agreed:
-    if isinstance(result, NotAcceptable):
-        raise UnacceptableOfferError(result.reason, result.warning)
-    return result
+    return place, offer_answer.reply(heard, place.capabilities)
 
 
 def rtp_parameters(agreed: Agreed, policy: LegPolicy, source: str) -> RtpParameters:

@@ -5,6 +5,8 @@
     offer_answer.Capabilities(address, port, codecs=(PCMU, PCMA), dtmf=True, direction=SENDRECV, their_order=False,
                               srtp=SrtpPolicy.OFF, new_key=secrets.token_bytes)     codecs: also G722, OPUS, best first
     offer_answer.answer(offer: bytes, capabilities, previous=None) -> Agreed | NotAcceptable
+    offer_answer.hear(offer, capabilities, previous=None) -> Heard | NotAcceptable    .remote; then, when our port is known:
+    offer_answer.reply(heard, capabilities) -> Agreed         both are what `answer` does
     offer_answer.offer(capabilities, previous=None, direction=None) -> Offer        Offer.sdp: bytes
     offer_answer.accept_answer(offer: Offer, answer: bytes) -> Agreed | NotAcceptable
 

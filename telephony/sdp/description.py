@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from types import MappingProxyType
 from typing import Final
 
@@ -80,7 +81,7 @@ class Origin:
         return f"{self.username} {self.session_id} {self.version} IN {family} {self.address}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Media:
     """One m= section; `lines` are those below it, as (letter, value)."""
 
@@ -93,14 +94,24 @@ class Media:
     def __str__(self) -> str:
         return " ".join((self.kind, str(self.port), self.protocol, *self.formats))
 
+    @cached_property
+    def _said(self) -> dict[str, list[str]]:
+        """Values of a= lines by name; flags have an empty one."""
+        found: dict[str, list[str]] = {}
+        for letter, value in self.lines:
+            if letter == "a":
+                key, _, rest = value.partition(":")
+                found.setdefault(key, []).append(rest.strip())
+        return found
+
     def attribute(self, name: str) -> str | None:
         """Value of the first a= line of that name, "" for a flag, None if absent."""
-        return find_attribute(self.lines, name)
+        found = self._said.get(name)
+        return found[0] if found else None
 
     def attributes(self, name: str) -> list[str]:
         """Values of all a= lines of that name."""
-        pairs = (value.partition(":") for letter, value in self.lines if letter == "a")
-        return [value.strip() for key, _, value in pairs if key == name]
+        return self._said.get(name, [])
 
     def parameters_of(self, payload_type: int) -> str:
         """What a=fmtp says of a payload type."""
@@ -116,18 +127,14 @@ class Media:
         `known`: what numbers mean that need no explanation here.
         """
         stated: dict[int, RtpMap] = {}
-        for letter, value in self.lines:
-            match = (
-                _RTPMAP.match(value[7:].strip())
-                if letter == "a" and value[:7] == "rtpmap:"
-                else None
-            )
+        for value in self.attributes("rtpmap"):
+            match = _RTPMAP.match(value)
             if match:
                 entry = RtpMap(match[2].upper(), int(match[3]), int(match[4] or 1))
                 stated.setdefault(int(match[1]), entry)
         maps: dict[int, RtpMap] = {}
         for text in self.formats:
-            number = int(text) if _NUMBER.fullmatch(text) and len(text) <= 3 else 128
+            number = int(text) if len(text) <= 3 and _NUMBER.fullmatch(text) else 128
             found = stated.get(number) or known.get(number) or STATIC_TYPES.get(number)
             if found is not None and number < 128:
                 maps.setdefault(number, found)
@@ -202,17 +209,25 @@ def parse(data: bytes) -> Description:
 
 def _read_lines(data: bytes) -> list[tuple[int, str, str]]:
     found: list[tuple[int, str, str]] = []
-    text = data.decode("utf-8", "surrogateescape")
+    text = data.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
+    suspect = "\r" in text or "\x00" in text
     for number, line in enumerate(text.split("\n"), 1):
-        line = line.rstrip("\r")
+        if suspect:
+            line = _without_controls(line, number)
         if not line:
             continue
-        if "\r" in line or "\x00" in line:
-            raise SdpError("control character", number)
-        if len(line) < 2 or line[1] != "=" or not (line[0].isascii() and line[0].isalpha()):
+        letter = line[0]
+        if line[1:2] != "=" or not (letter.isascii() and letter.isalpha()):
             raise SdpError("not a type=value line", number)
-        found.append((number, line[0], line[2:]))
+        found.append((number, letter, line[2:]))
     return found
+
+
+def _without_controls(line: str, number: int) -> str:
+    line = line.rstrip("\r")
+    if "\r" in line or "\x00" in line:
+        raise SdpError("control character", number)
+    return line
 
 
 def _parse_origin(value: str, number: int) -> Origin:

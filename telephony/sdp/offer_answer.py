@@ -23,8 +23,8 @@ from telephony.sdp.errors import SdpError
 from telephony.sdp.stream import PLAIN, SECURE, Stream, choose_stream
 
 __all__ = [
-    "CODECS", "G722", "OPUS", "PCMA", "PCMU", "Agreed", "Capabilities", "Codec", "Crypto", "NotAcceptable", "Offer",
-    "SrtpPolicy", "accept_answer", "answer", "offer",
+    "CODECS", "G722", "OPUS", "PCMA", "PCMU", "Agreed", "Capabilities", "Codec", "Crypto", "Heard", "NotAcceptable",
+    "Offer", "SrtpPolicy", "accept_answer", "answer", "hear", "offer", "reply",
 ]  # fmt: skip
 
 _FIRST_DYNAMIC: Final = 96
@@ -96,10 +96,24 @@ class Agreed:
 Previous = Agreed | Offer | None
 
 
-def answer(
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """An offer of theirs that we can answer: judged once, before the port of ours is known."""
+
+    stream: Stream
+    others: tuple[Media | None, ...]
+    previous: Previous
+
+    @property
+    def remote(self) -> tuple[str, int]:
+        """Where their audio wants to be."""
+        return self.stream.address, self.stream.media.port
+
+
+def hear(
     offer: bytes, capabilities: Capabilities, previous: Previous = None
-) -> Agreed | NotAcceptable:
-    """Answer an offer, the first or a later one of a dialog."""
+) -> Heard | NotAcceptable:
+    """Judge an offer, the first or a later one of a dialog; the port of `capabilities` does not matter yet."""
     try:
         theirs = parse(offer)
     except SdpError as error:
@@ -108,6 +122,16 @@ def answer(
     stream = choose_stream(theirs, capabilities, kept=kept)
     if isinstance(stream, NotAcceptable):
         return stream
+    others = tuple(
+        None if index == stream.index else replace(media, port=0, lines=())
+        for index, media in enumerate(theirs.media)
+    )
+    return Heard(stream, others, previous)
+
+
+def reply(heard: Heard, capabilities: Capabilities) -> Agreed:
+    """Answer what was heard, with the port of `capabilities` and else the same ones."""
+    stream, previous = heard.stream, heard.previous
     event = stream.event if capabilities.dtmf else None
     events = ((event.payload_type, event.rate_hz),) if event is not None else ()
     crypto = _answered_crypto(stream, capabilities, previous)
@@ -119,14 +143,19 @@ def answer(
         protocol=stream.media.protocol,
         crypto=() if crypto is None else (CryptoLine(crypto.tag, crypto.suite, crypto.send_key),),
         rtcp_mux=stream.rtcp_mux,
-        others=tuple(
-            None if index == stream.index else replace(media, port=0, lines=())
-            for index, media in enumerate(theirs.media)
-        ),
+        others=heard.others,
     )
     sdp, session_id, version = _compose(capabilities, draft, previous)
     number = event.payload_type if event is not None else None
     return _agree(stream, draft, crypto, sdp, (session_id, version), (number, number), previous)
+
+
+def answer(
+    offer: bytes, capabilities: Capabilities, previous: Previous = None
+) -> Agreed | NotAcceptable:
+    """Answer an offer, the first or a later one of a dialog."""
+    heard = hear(offer, capabilities, previous)
+    return heard if isinstance(heard, NotAcceptable) else reply(heard, capabilities)
 
 
 def offer(

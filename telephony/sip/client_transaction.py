@@ -51,6 +51,8 @@ class ClientTransaction(Transaction):
 class InviteClientTransaction(ClientTransaction):
     """CALLING -> PROCEEDING -> ACCEPTED (2xx, each handed on) or COMPLETED (ACK sent here)."""
 
+    TIMERS = "ABDM"
+
     _ack: bytes = b""
 
     def start(self, now: float) -> None:
@@ -103,6 +105,8 @@ class InviteClientTransaction(ClientTransaction):
 
 class PlainClientTransaction(ClientTransaction):
     """TRYING -> PROCEEDING -> COMPLETED."""
+
+    TIMERS = "EFK"
 
     def start(self, now: float) -> None:
         self.state = State.TRYING

@@ -48,7 +48,8 @@ class Dialog:
             routes=request.record_routes,
             flow=flow,
             remote_cseq=request.cseq.number,
-            behind_nat=ip_literal(via.host) not in (None, flow.remote[0]),
+            behind_nat=via.host != flow.remote[0]
+            and ip_literal(via.host) not in (None, flow.remote[0]),
         )
 
     @classmethod
@@ -138,7 +139,10 @@ class Dialog:
 
 def _contact_of(message: Request | Response) -> str:
     """As a Request-URI, which has no headers (RFC 3261 19.1.1, table 1); "" without one."""
-    return str(replace(message.contacts[0].uri, headers="")) if message.contacts else ""
+    if not message.contacts:
+        return ""
+    uri = message.contacts[0].uri
+    return str(replace(uri, headers="") if uri.headers else uri)
 
 
 def _is_sent_elsewhere(invite: Request, flow: Flow) -> bool:

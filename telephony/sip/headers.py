@@ -4,17 +4,24 @@ Each `parse_*` takes an unfolded value and raises `HeaderError` (or its sibling 
 """
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from telephony.sip.errors import HeaderError
 from telephony.sip.flow import Flow
-from telephony.sip.uri import Params, Uri, parse_uri, split_host_port, write_params
+from telephony.sip.uri import Params, Uri, parse_port, parse_uri, split_host_port, write_params
 
 TOKEN: Final = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+", re.ASCII)
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 # Wider than a token: received=2001:db8::1 and empty values are common, and harmless.
 _PARAM_VALUE: Final = re.compile(r'[^\s",;<>]*|"(?:[^"\\]|\\.)*"', re.DOTALL)
+# Usual parameters and Via elements in one linear match each; the rest is taken apart piece by piece.
+_USUAL_PARAMS: Final = re.compile(
+    r"""(?:;[A-Za-z0-9\-.!%*_+`'~]++(?:=[^\s",;<>]*+)?+)*+""", re.DOTALL
+)
+_USUAL_VIA: Final = re.compile(
+    r"SIP/2\.0/([A-Z]++) ([A-Za-z0-9._\-]++)(?::([0-9]++))?+(;.*)?", re.DOTALL
+)
 _CSEQ: Final = re.compile(r"([0-9]{1,10})[ \t]+([A-Za-z0-9\-.!%*_+`'~]+)", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
 _SLASH: Final = re.compile(r"[ \t]*/[ \t]*")
@@ -73,7 +80,7 @@ class Via:
         added: Params = (("received", address),)
         if asked:
             added = (*added, ("rport", str(port)))
-        return replace(self, params=kept + added)
+        return Via(self.transport, self.host, self.port, kept + added)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +136,9 @@ def parse_params(text: str) -> Params:
     text = text.strip(" \t")
     if not text:
         return ()
+    if _USUAL_PARAMS.fullmatch(text):
+        pairs = [part.partition("=") for part in text[1:].split(";")]
+        return tuple([(name, value if equals else None) for name, equals, value in pairs])
     if text[0] != ";":
         raise HeaderError("text after the value")
     parts = text[1:].split(";") if '"' not in text else _split_quoted(text[1:])
@@ -210,6 +220,15 @@ def _printable(text: str) -> str:
 
 def parse_via(value: str) -> Via:
     """One Via element: `SIP/2.0/UDP host:port;branch=...`; white space around slashes and colon is legal."""
+    usual = _USUAL_VIA.fullmatch(value)
+    if usual is not None:
+        transport, host, digits, params = usual.groups()
+        return Via(
+            transport,
+            host,
+            None if digits is None else parse_port(digits),
+            () if params is None else parse_params(params),
+        )
     hop, semicolon, params = value.partition(";")
     words = hop.split()
     if len(words) != 2 or not words[0].startswith("SIP/2.0/"):

@@ -58,18 +58,25 @@ class Headers:
 
     def __init__(self, items: Iterable[HeaderPair] = ()) -> None:
         self.items: tuple[HeaderPair, ...] = tuple(items)
-        index: dict[str, list[str]] = {}
-        for name, value in self.items:
-            key = SPELLED.get(name) or canonical_name(name)
-            index.setdefault(key, []).append(value)
-        self._index = index
+        self._index: dict[str, list[str]] | None = None  # of no use to a message that we only send
 
     def first(self, name: str) -> str | None:
-        found = self._index.get(name.lower())
+        found = (self._index or self._sort()).get(name.lower())
         return found[0] if found else None
 
     def all(self, name: str) -> list[str]:
-        return self._index.get(name.lower(), [])
+        return (self._index or self._sort()).get(name.lower(), [])
+
+    def _sort(self) -> dict[str, list[str]]:
+        index: dict[str, list[str]] = {}
+        for name, value in self.items:
+            key = SPELLED.get(name) or canonical_name(name)
+            if key in index:
+                index[key].append(value)
+            else:
+                index[key] = [value]
+        self._index = index
+        return index
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Headers) and self.items == other.items
@@ -204,12 +211,18 @@ def write(message: Request | Response) -> bytes:
     Raises:
         SipWriteError: CR, LF or NUL in the start line or in a header.
     """
-    start = message.start_line
     lines = [f"{name}: {value}" for name, value in message.headers.items]
-    if any(_UNSAFE.search(line) for line in (start, *lines)):
-        raise SipWriteError("CR, LF or NUL in a header value")
-    head = "\r\n".join((start, *lines))
+    lines.insert(0, message.start_line)
+    head = "\r\n".join(lines)
+    ends = len(lines) - 1
+    if head.count("\r") != ends or head.count("\n") != ends or "\x00" in head:
+        _require_safe(lines)
     return head.encode("utf-8", "surrogateescape") + b"\r\n\r\n" + message.body
+
+
+def _require_safe(lines: list[str]) -> None:
+    if any(_UNSAFE.search(line) for line in lines):
+        raise SipWriteError("CR, LF or NUL in a header value")
 
 
 def make_response(
@@ -224,7 +237,19 @@ def make_response(
     body: bytes = b"",
 ) -> Response:
     """A response with the headers RFC 3261 8.2.6.2 copies from the request, its Via stamped for `flow`."""
-    items = echoed_headers(request.headers, flow, to_tag if status > 100 else "")
+    received = request.headers
+    top, *others = received.all("via")
+    stamped = stamp_via(top, flow) if "," in top else str(request.via.stamped(flow))
+    to = received.first("to") or ""
+    tagged = status > 100 and to_tag and not request.to.tag
+    items = [
+        ("Via", stamped),
+        *[("Via", value) for value in others],
+        ("From", received.first("from") or ""),
+        ("To", f"{to};tag={to_tag}" if tagged else to),
+        ("Call-ID", request.call_id),
+        ("CSeq", received.first("cseq") or ""),
+    ]
     if request.method == "INVITE" and 100 < status < 300:
         items += [("Record-Route", value) for value in request.headers.all("record-route")]
     items += extra

@@ -38,6 +38,8 @@ class ServerTransaction(Transaction):
 class InviteServerTransaction(ServerTransaction):
     """PROCEEDING -> ACCEPTED (2xx, kept for retransmitted INVITEs) or COMPLETED -> CONFIRMED (ACK)."""
 
+    TIMERS = "GHIL"
+
     def respond(self, response: Response, now: float) -> None:
         if self.answered:
             return
@@ -69,6 +71,8 @@ class InviteServerTransaction(ServerTransaction):
 
 class PlainServerTransaction(ServerTransaction):
     """TRYING -> COMPLETED; no provisional responses are sent (RFC 4320 4.1)."""
+
+    TIMERS = "J"
 
     def respond(self, response: Response, now: float) -> None:
         if self.answered:

@@ -45,4 +45,5 @@ class Suspicion:
             self._guard.forgive(source)
 
     def _count(self) -> int:
-        return sum(self._counters[name] for name in _RUBBISH)
+        count = self._counters.get
+        return sum([count(name, 0) for name in _RUBBISH])

@@ -6,7 +6,7 @@ The machines are in `server_transaction` and `client_transaction`.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from telephony.sip.deadlines import Deadlines
 from telephony.sip.flow import Flow
@@ -52,6 +52,7 @@ class Transaction:
     flow: Flow
     ended: Callable[["Transaction"], None] = field(repr=False)
     state: State = State.TRYING
+    TIMERS: ClassVar[str] = ""  # their letters in RFC 3261 table 4 and RFC 6026
 
     def start_timer(self, name: str, at: float, fire: Callable[[float], None]) -> None:
         self.wire.deadlines.set((self, name), at, fire)
@@ -64,7 +65,7 @@ class Transaction:
         """The one way into TERMINATED: all timers stopped, table entry gone."""
         if self.state is not State.TERMINATED:
             self.state = State.TERMINATED
-            self.stop_timers(*"ABDEFGHIJKLM")
+            self.stop_timers(*self.TIMERS)
             self.ended(self)
 
 
