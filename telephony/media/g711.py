@@ -55,7 +55,8 @@ def _encode_alaw() -> NDArray[np.uint8]:
     return code.astype(np.uint8)
 
 
-_DECODE: Final = np.concatenate((_decode_ulaw(), _decode_alaw()))
+DECODE: Final = np.concatenate((_decode_ulaw(), _decode_alaw()))
+"""Samples of the octets of both laws: 256 times the law's number, and the octet."""
 _ENCODE: Final = (_encode_ulaw(), _encode_alaw())
 
 
@@ -63,8 +64,8 @@ def decode(payloads: NDArray[np.uint8], laws: NDArray[np.int64]) -> NDArray[np.i
     """(n, k) octets with one law number per row -> (n, k) samples."""
     first = int(laws[0]) if len(laws) else 0
     if np.count_nonzero(laws == first) == len(laws):
-        return _DECODE[256 * first : 256 * first + 256].take(payloads)
-    return _DECODE.take(payloads + (laws * 256)[:, None])
+        return DECODE[256 * first : 256 * first + 256].take(payloads)
+    return DECODE.take(payloads + (laws * 256)[:, None])
 
 
 def encode(pcm: NDArray[np.int16], law: int) -> NDArray[np.uint8]:

@@ -87,14 +87,13 @@ class Legs:
         self.expecting[port] = bool(self.unlatched[port])
         self.relearning[row] = on and row in self.by_row and self.by_row[row].ever_latched
 
-    def promised_keys(self) -> list[int]:
-        """Keys of the addresses that SDPs of un-latched legs named."""
-        return [
-            int(self._slots.port[row]) << 48 | address << 16 | port
-            for rows in self.unlatched
+    def promised(self) -> set[tuple[int, int, int]]:
+        """Of un-latched legs: index of the local port, address and port that the SDP named."""
+        return {
+            (port, *self.by_row[row].signalled)
+            for port, rows in enumerate(self.unlatched)
             for row in rows
-            for address, port in (self.by_row[row].signalled,)
-        ]
+        }
 
     def expect_again(self, row: int) -> None:
         """After 2 s without a packet the same stream may come from elsewhere (a NAT that forgot)."""

@@ -41,7 +41,7 @@ TRUNCATED: Final = -1
 class Arrivals:
     """Columns for the datagrams of one sub-tick; row i is one datagram.
 
-    `data` (rows, 1536) uint8, `words` (rows, 3) its first 12 octets in network order, `size` (rows,) int32 (-1: truncated), `port` (rows,) int64 index of the local port,
+    `data` (rows, 1536) uint8, `size` (rows,) int32 (-1: truncated), `port` (rows,) int64 index of the local port,
     `address` (rows,) uint64 (IPv4) and `source_port` (rows,) uint16 of the sender, both in host order.
     """
 
@@ -50,7 +50,6 @@ class Arrivals:
     def __init__(self, rows: int) -> None:
         self.rows = rows
         self.data = np.zeros((rows, self.ROW_BYTES), np.uint8)
-        self.words = self.data.view(">u4")[:, :3]
         self.size = np.zeros(rows, np.int32)
         self.port = np.zeros(rows, np.int64)
         self.address = np.zeros(rows, np.uint64)

@@ -16,7 +16,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from telephony.media.ports import TRUNCATED, Arrivals
+from telephony.media import receive_loops
+from telephony.media.ports import Arrivals
 from telephony.media.sockets import RtcpSockets, bind_pairs
 
 ROWS_PER_PORT: Final = 1024
@@ -60,15 +61,15 @@ class _Rows:
         self.names = np.zeros(rows, _ADDRESS)
         each = np.arange(rows, dtype=np.uint64)
         # A field of a record is looked up by name each time: those of every sub-tick are kept.
-        self.flags, self.length = self.messages["flags"], self.messages["length"]
-        self.name_bytes = self.messages["name_bytes"]
         self.base, self.size = self.iovecs["base"], self.iovecs["bytes"]
         self.address, self.port = self.names["address"], self.names["port"]
         self.messages["name"] = self.names.ctypes.data + each * _ADDRESS.itemsize
-        self.name_bytes[:] = _ADDRESS.itemsize
+        self.messages["name_bytes"] = _ADDRESS.itemsize
         self.messages["iov"] = self.iovecs.ctypes.data + each * _IOVEC.itemsize
         self.messages["iovs"] = 1
         self.names["family"] = socket.AF_INET
+        self.words = self.messages.view(np.uint32).reshape(rows, -1)
+        self.octets = self.names.view(np.uint8).reshape(rows, -1)
         self.first_message = int(self.messages.ctypes.data)
 
 
@@ -95,6 +96,9 @@ class MmsgDatagrams:
         ]  # fmt: skip
         self._sendmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int]
         self._in: _Rows | None = None
+        # Of the ports in the order in which they were read: where the rows of each end, and its index.
+        self._ends = np.zeros(len(pairs), np.int64)
+        self._parts = np.zeros(len(pairs), np.int64)
         self._out = _Rows(ROWS_PER_PORT)
         self._packets: NDArray[np.uint8] | None = None
         self._bases = np.zeros(0, np.uint64)
@@ -106,19 +110,30 @@ class MmsgDatagrams:
             return 0
         rows = self._in or self._bind_buffers(into)
         self._turn += 1
-        filled = 0
-        for at in range(len(readable)):
-            # Another port is first each time, so that a flood on one cannot starve those after it.
-            fd = readable[(at + self._turn) % len(readable)][0]
+        filled = parts = 0
+        # Another port is first each time, so that a flood on one cannot starve those after it.
+        first = self._turn % len(readable)
+        for fd, _ in readable[first:] + readable[:first]:
             room = min(ROWS_PER_PORT, into.rows - filled)
             if room == 0:
                 break
             at_row = rows.first_message + filled * _MESSAGE_BYTES
             got = self._recvmmsg(fd, at_row, room, socket.MSG_DONTWAIT, None)
             if got > 0:
-                into.port[filled : filled + got] = self._index[fd]
                 filled += got
-        self._columns(rows, into, filled)
+                self._ends[parts], self._parts[parts] = filled, self._index[fd]
+                parts += 1
+        receive_loops.columns(
+            parts,
+            rows.words,
+            rows.octets,
+            self._ends,
+            self._parts,
+            into.size,
+            into.port,
+            into.address,
+            into.source_port,
+        )
         return filled
 
     def _bind_buffers(self, into: Arrivals) -> _Rows:
@@ -127,15 +142,6 @@ class MmsgDatagrams:
         rows.base[:] = into.data.ctypes.data + each * into.ROW_BYTES
         rows.size[:] = into.ROW_BYTES
         return rows
-
-    def _columns(self, rows: _Rows, into: Arrivals, filled: int) -> None:
-        into.size[:filled] = rows.length[:filled]
-        if np.count_nonzero(rows.flags[:filled]):
-            truncated = rows.flags[:filled] & socket.MSG_TRUNC
-            into.size[:filled][truncated != 0] = TRUNCATED
-        into.address[:filled] = rows.address[:filled]
-        into.source_port[:filled] = rows.port[:filled]
-        rows.name_bytes[:filled] = _ADDRESS.itemsize
 
     def receive_rtcp(self) -> list[tuple[int, bytes, int, int]]:
         return self._rtcp.receive()

@@ -13,14 +13,22 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from telephony.rtp import jitter_loops
+from telephony.rtp.jitter_loops import DETECT_WAIT, MAX_TARGET, RING, START_TARGET
+
+__all__ = [
+    "DETECT_WAIT",
+    "MAX_TARGET",
+    "MIN_TARGET",
+    "RING",
+    "START_TARGET",
+    "Due",
+    "JitterBuffers",
+]
+
 Rows = NDArray[np.int64]
 
-RING: Final = 16
 MIN_TARGET: Final = 1
-MAX_TARGET: Final = 8
-START_TARGET: Final = 2
-"""Depth at which a stream begins; each late frame makes it one more, each calm second in silence one less."""
-DETECT_WAIT: Final = 0.020
 _EMPTY: Final = -(1 << 40)
 """No frame is called so: playout begins before frame 0, with negative numbers."""
 _UNSEEN_DEPTH: Final = 1 << 30
@@ -59,6 +67,7 @@ class JitterBuffers:
         self.duplicates = np.zeros(rows, np.int64)
         self.lost = np.zeros(rows, np.int64)
         self.holes = np.zeros(rows, np.int64)
+        self._found = tuple(np.zeros(rows, np.int64) for _ in range(3))
 
     def clear(self, row: int) -> None:
         """Forgets the stream; it begins anew with `begin`."""
@@ -90,93 +99,42 @@ class JitterBuffers:
             self.detect[row] = frame
             self.top[row] = frame - 1
 
-    def place(self, rows: Rows, frames: Rows, pcm: NDArray[np.int16]) -> NDArray[np.bool_]:
-        """Stores frames of begun streams; a mask of those that were new and in reach.
+    def place(self, rows: Rows, frames: Rows, pcm: NDArray[np.int16]) -> None:
+        """Stores frames (n, frame_samples) of begun streams; a row may occur more than once.
 
         Late frames move their playout back at once, so that they are still heard.
         """
-        # Asked first whether all are new, in reach and in time, as nearly always: a third of the operations.
-        ahead = frames - self.play[rows]
-        ordinary = (frames > self.top[rows]) & (ahead.view(np.uint64) < RING)
-        if np.count_nonzero(ordinary) < len(rows):
-            return self._place_odd(rows, frames, pcm)
-        where = frames & (RING - 1)
-        self.tag[rows, where] = frames
-        self.pcm[rows, where] = pcm
-        np.maximum.at(self.top, rows, frames)
-        return ordinary
-
-    def _place_odd(self, rows: Rows, frames: Rows, pcm: NDArray[np.int16]) -> NDArray[np.bool_]:
-        """Some of them are late, doubled, out of order or far ahead."""
-        for i in (frames >= self.play[rows] + RING).nonzero()[0]:
-            self._jump(int(rows[i]), int(frames[i]))
-        where = frames & (RING - 1)
-        duplicate: NDArray[np.bool_] = self.tag[rows, where] == frames
-        fresh: NDArray[np.bool_] = ~duplicate & (frames > self.top[rows] - RING)
-        newest = frames > self.top[rows]
-        kept = rows[fresh]
-        self.tag[kept, where[fresh]] = frames[fresh]
-        self.pcm[kept, where[fresh]] = pcm[fresh]
-        np.maximum.at(self.top, kept, frames[fresh])
-        if np.count_nonzero(duplicate):
-            np.add.at(self.duplicates, rows[duplicate], 1)
-        late = ~duplicate & (frames < self.play[rows])
-        if np.count_nonzero(late):
-            self._grow(rows[late], frames[late], newest[late])
-        return fresh
-
-    def _jump(self, row: int, frame: int) -> None:
-        self.early[row] += 1
-        self.play[row] = max(self.play[row], frame - self.target[row])
-
-    def _grow(self, rows: Rows, frames: Rows, newest: NDArray[np.bool_]) -> None:
-        np.add.at(self.late, rows, 1)
-        late = zip(rows.tolist(), frames.tolist(), newest.tolist(), strict=True)
-        for row, frame, is_newest in late:
-            self.grown[row] = True
-            lateness = int(self.play[row]) - frame
-            if lateness <= 0:
-                continue
-            if is_newest and lateness > MAX_TARGET:
-                # The sender stopped and went on where it was: its whole clock is behind, not this packet.
-                self.target[row] = START_TARGET
-                self.play[row] = frame - START_TARGET
-            elif int(self.top[row]) - frame <= MAX_TARGET:
-                self.target[row] = min(int(self.target[row]) + 1, MAX_TARGET)
-                self.play[row] = frame
+        jitter_loops.place(
+            rows,
+            frames,
+            pcm,
+            self.pcm,
+            self.tag,
+            self.top,
+            self.play,
+            self.target,
+            self.grown,
+            self.early,
+            self.late,
+            self.duplicates,
+        )
 
     def due(self, now: float) -> Due | None:
         """One frame per stream that has one for detection; call until None."""
-        waiting = (self.detect <= self.top).nonzero()[0]
-        while len(waiting):
-            behind = self.top[waiting] - (RING - 1) - self.detect[waiting]
-            if np.count_nonzero(behind > 0):
-                skip = np.maximum(behind, 0)
-                self.detect[waiting] += skip
-                self.missing[waiting] += skip
-            frames = self.detect[waiting]
-            have = self.tag[waiting, frames & (RING - 1)] == frames
-            found = np.count_nonzero(have)
-            if found == len(have):
-                return self._deliver(waiting, frames)
-            if found:
-                return self._deliver(waiting[have], frames[have])
-            since = np.minimum(self.waiting_since[waiting], now)
-            self.waiting_since[waiting] = since
-            expired = waiting[now - since >= DETECT_WAIT - 1e-6]
-            self.detect[expired] += 1
-            self.missing[expired] += 1
-            waiting = expired[self.detect[expired] <= self.top[expired]]
-        return None
-
-    def _deliver(self, rows: Rows, frames: Rows) -> Due:
-        missing = self.missing[rows]
-        if np.count_nonzero(missing):
-            self.missing[rows] = 0
-            self.lost[rows] += missing
-            self.holes[rows] += missing > 0
-        self.waiting_since[rows] = np.inf
-        self.detect[rows] = frames + 1
+        found = jitter_loops.due(
+            now,
+            self.detect,
+            self.top,
+            self.tag,
+            self.waiting_since,
+            self.missing,
+            self.lost,
+            self.holes,
+            *self._found,
+        )
+        if not found:
+            return None
+        rows, frames, missing = (column[:found].copy() for column in self._found)
         return Due(rows, frames, missing)
 
     def advance(self, rows: Rows) -> tuple[Rows, NDArray[np.bool_]]:
