@@ -23,10 +23,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.listening import calls, figures
 from benchmarks.listening.calls import QUESTIONS, Plan
-from tests.running_product import RunningProduct, free_ports, running_product
+from tests.running_product import RunningProduct, running_product
 
 LINES = ("phone", "browser")
-RTP_PORTS = 32
 MOST_EMBEDDED = 2
 """Of each line at the same time: more calls than these the embedded recogniser may not be able to listen to."""
 KEYS = ("v2v_ms", "v2v_minus_endpoint_ms", "duck_ms", "stop_ms", "greeting_ms")
@@ -126,24 +125,15 @@ def nulls(rows: list[dict[str, Any]]) -> dict[str, list[int]]:
 
 def start(parts: tuple[str, ...], stack: ExitStack) -> list[RunningProduct]:
     """One product for each kind of parts, all at the same time and on ports of their own."""
-    ports = iter(free_ports(2 * len(parts)))
 
-    def one(name: str, folder: Path, http: int, sip: int, rtp: int) -> RunningProduct:
-        settings = {
-            "VOICEAPP_ENGINES": name,
-            "VOICEAPP_HTTP": f"127.0.0.1:{http}",
-            "VOICEAPP_SIP": f"127.0.0.1:{sip}",
-            "VOICEAPP_RTP_PORTS": f"{rtp}-{rtp + RTP_PORTS - 1}",
-        }
-        return stack.enter_context(running_product(folder, **settings))
+    def one(name: str, folder: Path) -> RunningProduct:
+        return stack.enter_context(running_product(folder, VOICEAPP_ENGINES=name))
 
     with ThreadPoolExecutor() as pool:
         jobs = []
-        for number, name in enumerate(parts):
+        for name in parts:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="voiceapp-latency-"))
-            http, sip = next(ports), next(ports)
-            rtp = http + 20_000 + number * RTP_PORTS
-            jobs.append(pool.submit(one, name, Path(folder), http, sip, rtp))
+            jobs.append(pool.submit(one, name, Path(folder)))
         return [job.result() for job in jobs]
 
 

@@ -5,63 +5,19 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.ports import free_ports, free_range
 from voiceapp.adapters.bus_client import request_sync
 from voiceapp.configuration import REPOSITORY, Configuration, load
 
 START_S = 90.0
-_given: set[int] = set()
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports free for UDP and TCP, below the kernel's ephemeral range so that no other test is given one of them."""
-    found: list[int] = []
-    number = 10_000 + os.getpid() % 900 * 20
-    while len(found) < count:
-        number += 2
-        if number in _given:
-            continue
-        with (
-            socket.socket() as stream,
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram,
-        ):
-            try:
-                stream.bind(("127.0.0.1", number))
-                datagram.bind(("127.0.0.1", number))
-            except OSError:
-                continue
-        found.append(number)
-        _given.add(number)
-    return found
-
-
-def free_range(count: int) -> int:
-    """First of `count` UDP ports in a row, all free and none given before; above those of `free_ports`."""
-    lowest, ephemeral = 28_100, 32_768
-    first = lowest + os.getpid() % 140 * 32
-    while not _range_is_free(first, count):
-        first = lowest if first + 2 * count > ephemeral else first + count
-    _given.update(range(first, first + count))
-    return first
-
-
-def _range_is_free(first: int, count: int) -> bool:
-    with ExitStack() as held:
-        for number in range(first, first + count):
-            datagram = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-            try:
-                datagram.bind(("127.0.0.1", number))
-            except OSError:
-                return False
-    return _given.isdisjoint(range(first, first + count))
 
 
 class RunningProduct:

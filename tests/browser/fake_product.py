@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from tests.ports import free_range
 from voiceapp.adapters.bus_client import request_sync
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -69,17 +69,10 @@ class FakeProduct:
         return request_sync(self.data / "run", "node1", name, args)
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @contextlib.contextmanager
 def fake_product(data: Path) -> Iterator[FakeProduct]:
     """Starts scene and web process; ends both."""
-    port = free_port()
+    port = free_range(2)
     base = f"http://127.0.0.1:{port}"
     environment = os.environ | {"VOICEAPP_DATA": str(data), "VOICEAPP_HTTP": f"127.0.0.1:{port}"}
     run = {"cwd": ROOT, "env": environment}

@@ -15,8 +15,9 @@ from telephony.call.errors import RequestError
 from telephony.call.events import FloorTaken, LegConnected, LegLost
 from telephony.media.engine import Engine
 from tests.fakes.browser_page import Page
-from tests.fakes.node import RunningNode, free_port, running_node, snapshot
+from tests.fakes.node import RunningNode, running_node, snapshot
 from tests.integration.call_logs import fill_spool, live_call, log_of
+from tests.ports import free_range
 from voiceapp.try_call.audio import speech
 from voiceapp.try_call.caller import Caller
 from voiceapp.try_call.phone import CallFailedError, PhoneLine
@@ -101,7 +102,7 @@ async def test_a_stranger_gets_no_reply(tmp_path: Path) -> None:
                 got.append(data)
 
         transport, _ = await loop.create_datagram_endpoint(Ears, local_addr=("127.0.0.1", 0))
-        port = free_port()
+        port = free_range(2)
         request = (
             f"OPTIONS {node.uri} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bK1;rport\r\n"
             "From: <sip:a@b>;tag=1\r\nTo: <sip:demo@x>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n"

@@ -13,7 +13,8 @@ from telephony.sdp.offer_answer import SrtpPolicy
 from tests.contract.trunk_plan import NUMBER, dial, ended, health, load, trunk, until_up
 from tests.fakes.carrier import Carrier, running_carrier
 from tests.fakes.certificates import Authority
-from tests.fakes.node import free_port, running_node
+from tests.fakes.node import running_node
+from tests.ports import free_range
 
 SECURE: dict[str, Any] = {"transport": "tls", "srtp": "required"}
 
@@ -26,7 +27,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def served(authority: Authority) -> dict[str, Any]:
     certificate, key = authority.issue("127.0.0.1")
     return {
-        "VOICEAPP_SIP_TLS": f"127.0.0.1:{free_port()}",
+        "VOICEAPP_SIP_TLS": f"127.0.0.1:{free_range(2)}",
         "VOICEAPP_SIP_TLS_CERTIFICATE": certificate,
         "VOICEAPP_SIP_TLS_KEY": key,
         "VOICEAPP_SIP_TLS_CA": str(authority.file),

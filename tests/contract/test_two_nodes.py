@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from typing import Any
 
 from tests.contract.trunk_plan import NUMBER, health, load, trunk
 from tests.fakes.carrier import running_carrier
-from tests.fakes.node import free_port, running_node
-
-
-def two_free_ports() -> int:
-    """The first of two neighbours."""
-    while True:
-        port = free_port()
-        with socket.socket() as next_one:
-            try:
-                next_one.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-        return port
+from tests.fakes.node import running_node
+from tests.ports import free_range
 
 
 def settings() -> dict[str, Any]:
-    rtp = 20000 + 2 * (free_port() % 10000)
+    rtp = free_range(32)
     return {
-        "VOICEAPP_SIP": f"127.0.0.1:{two_free_ports()}",
+        "VOICEAPP_SIP": f"127.0.0.1:{free_range(2)}",
         "VOICEAPP_RTP_PORTS": f"{rtp}-{rtp + 31}",
         "VOICEAPP_MEDIA_NODES": "2",
     }

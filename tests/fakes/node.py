@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from telephony.call.timers import LoopScheduler
 from telephony.dialplan import SnapshotError
 from telephony.media.ports import FrameBatch
 from tests.fakes.tone_agent import ToneAgent
+from tests.ports import free_range
 from voiceapp.adapters.bus_client import BusClient, socket_path
 from voiceapp.adapters.bus_local import LocalNodeBus
 from voiceapp.adapters.encryption import Keyring
@@ -23,12 +23,6 @@ from voiceapp.adapters.event_log_sqlite import SqliteEventLog
 from voiceapp.configuration import Address, Configuration, load
 from voiceapp.media_node import MediaNode
 from voiceapp.node_parts import NodeParts
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def snapshot(**agent: Any) -> dict[str, Any]:
@@ -107,7 +101,7 @@ async def running_node(
     **settings: str,
 ) -> AsyncIterator[RunningNode]:
     """`number`: which of the nodes of these settings it is."""
-    port, rtp = free_port(), 20000 + 2 * (free_port() % 10000)
+    port, rtp = free_range(2), free_range(16)
     configuration = load(
         {
             "VOICEAPP_DATA": str(folder),

@@ -18,6 +18,7 @@ from agents.tasks import write_summary
 from telephony.call.errors import CallGoneError
 from telephony.call.events import CallStarted, PersonRequested
 from tests.integration.call_logs import fill_spool, live_call, log_of, whole_call
+from tests.ports import free_range
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
@@ -74,9 +75,7 @@ def accepts(port: int) -> bool:
 def redis_url(tmp_path: Path) -> Iterator[str]:
     program = shutil.which("redis-server")
     assert program, "redis-server is missing: `make setup-test` installs it"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_range(2)
     options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
     server = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 10

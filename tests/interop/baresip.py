@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.running_product import free_ports
+from tests.ports import free_ports, free_range
 
 CONFIG = """sip_listen 127.0.0.1:{sip}
 audio_player aubridge,x
@@ -106,12 +106,12 @@ def baresip(
     folder: Path, source: Path, account: str = LOCAL, *, authority: Path | None = None
 ) -> Iterator[Baresip]:
     """`source`: the WAV it plays. `account`: one line of its accounts; `authority`: the CA (PEM) of its TLS peers."""
-    sip, control, rtp = free_ports(3)
+    (sip, control), rtp = free_ports(2), free_range(40)
     listing = subprocess.run(
         ["dpkg", "-L", "baresip-core"], capture_output=True, text=True, check=True
     ).stdout
     modules = next(Path(line).parent for line in listing.splitlines() if line.endswith("g711.so"))
-    values = {"sip": sip, "control": control, "rtp": rtp + 20_000, "rtp_end": rtp + 20_040}
+    values = {"sip": sip, "control": control, "rtp": rtp, "rtp_end": rtp + 39}
     config = CONFIG.format(source=source, modules=modules, folder=folder, **values)
     if authority is not None:
         config += f"sip_cafile {authority}\n"

@@ -9,7 +9,8 @@ import pytest
 
 from tests.fakes.certificates import Authority
 from tests.interop.office import Office, open_office
-from tests.running_product import RunningProduct, free_ports, running_product
+from tests.ports import free_ports
+from tests.running_product import RunningProduct, running_product
 
 PROGRAMS = ("sipp", "baresip", "flite", "sox", "kamailio", "sipsak")
 

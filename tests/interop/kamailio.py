@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.ports import FOUR_DIGITS, free_range
 from voiceapp.configuration import REPOSITORY
 
 SHIPPED = REPOSITORY / "deploy" / "kamailio" / "kamailio.cfg"
@@ -52,7 +51,7 @@ class Kamailio:
 @contextmanager
 def kamailio(folder: Path, nodes: Sequence[str], config: str = "") -> Iterator[Kamailio]:
     """`nodes`: host:port of each. Its log is `folder/kamailio.log`. `config`: instead of the one we ship."""
-    port = _low_port()
+    port = free_range(2, FOUR_DIGITS)
     text = config.format(port=port, folder=folder) if config else _shipped(port, folder)
     (folder / "kamailio.cfg").write_text(text)
     lines = [f"1 sip:{node} 0 0\n" for node in nodes]
@@ -82,19 +81,6 @@ def _shipped(port: int, folder: Path) -> str:
         text, count = re.subn(f'"!{name}![^!]*!g"', f'"!{name}!{value}!g"', text)
         assert count == 1, f"{name} is not in {SHIPPED}"
     return text
-
-
-def _low_port() -> int:
-    """Free for UDP and TCP, and of four digits: sipsak cuts longer ones."""
-    for number in range(6_000 + os.getpid() % 300 * 10, 10_000):
-        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
-            try:
-                stream.bind(("127.0.0.1", number))
-                datagram.bind(("127.0.0.1", number))
-            except OSError:
-                continue
-            return number
-    raise AssertionError("no port of four digits is free")
 
 
 def _wait_for(folder: Path, process: subprocess.Popen[bytes]) -> None:

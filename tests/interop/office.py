@@ -21,7 +21,8 @@ from tests.interop import sipp
 from tests.interop.baresip import Baresip, baresip
 from tests.interop.phones import PASSWORD
 from tests.interop.tones import pitch, tone_wav
-from tests.running_product import RunningProduct, free_ports, running_product
+from tests.ports import free_ports
+from tests.running_product import RunningProduct, running_product
 from voiceapp.try_call.audio import Samples
 
 CARRIER, ASKED, LOCKED, NARROW, PAIR = (f"127.0.0.{host}" for host in range(2, 7))

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from telephony.media import g711
-from tests.running_product import RunningProduct, free_ports
+from tests.ports import free_range
+from tests.running_product import RunningProduct
 
 SDP = """v=0
 o=caller 1 {version} IN IP4 [local_ip]
@@ -164,7 +165,7 @@ def start_sipp(
     target = to if product is None else to or str(product.configuration.sip)
     scenario = folder / "scenario.xml"
     scenario.write_text(f'<?xml version="1.0"?>\n<scenario name="caller">\n{steps}</scenario>\n')
-    own, media, _ = free_ports(3)  # sipp takes the port after that of its audio as well
+    own, media = free_range(2), free_range(4)  # sipp takes the port for video as well
     port = own if port is None else port
     process = subprocess.Popen(
         [

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.running_product import RunningProduct, free_ports, running_product
+from tests.ports import free_range
+from tests.running_product import RunningProduct, running_product
 from voiceapp.configuration import REPOSITORY
 
 pytestmark = pytest.mark.timeout(120)
@@ -87,7 +88,7 @@ def dial(product: RunningProduct, number: str) -> subprocess.Popen[str]:
 
 
 def test_a_number_is_dialled_by_command_and_by_program(tmp_path: Path) -> None:
-    (port,) = free_ports(1)
+    port = free_range(2)
     with running_product(tmp_path) as product, answering_phone(tmp_path, port) as wire:
         secret, refusals = product.administer(SET_UP.format(port=port)).split()
         assert refusals == "{}"

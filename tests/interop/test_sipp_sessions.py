@@ -24,7 +24,7 @@ from telephony.sip.events import (
 )
 from telephony.sip.session import EndKind, InviteOptions
 from tests.fakes.sip_end import End
-from tests.running_product import free_ports
+from tests.ports import free_range
 from tests.unit.sip_line import ANSWER
 
 pytestmark = pytest.mark.timeout(60)
@@ -83,7 +83,7 @@ class Sipp:
         self._scenario.write_text(
             f'<?xml version="1.0"?>\n<scenario name="s">\n{steps}{variables}\n</scenario>\n'
         )
-        self.port, self._media = free_ports(2)
+        self.port, self._media = free_range(2), free_range(4)
         self._process: Any = None
 
     async def start(self, *to: str) -> None:
