@@ -12,7 +12,7 @@ import contextlib
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from django.db import DatabaseError
@@ -39,6 +39,7 @@ class Listener(Protocol):
     def on_partial(self, body: Mapping[str, Any]) -> None: ...
     def on_gap(self) -> None: ...
     def on_tick(self, *, sampled: bool) -> None: ...
+    def on_live(self, *, live: bool) -> None: ...
 
 
 class Hub:
@@ -53,6 +54,8 @@ class Hub:
         self._listeners: set[Listener] = set()
         self._tasks = TaskOwner()
         self._running: asyncio.AbstractEventLoop | None = None
+        self._looked = asyncio.Event()
+        self._failing: set[str] = set()
         self._unsynced: set[str] = set(nodes)
         self._cursors: dict[str, str] = {}
         self._results: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
@@ -62,16 +65,30 @@ class Hub:
     async def start(self) -> None:
         """Starts reading, once; returns when each node was asked for its rows or did not answer."""
         loop = asyncio.get_running_loop()
-        if self._running is loop:
-            return
-        self._running = loop
-        await self.sync()
-        self._tasks.spawn("hub-read", self._read())
-        self._tasks.spawn("hub-tick", self._tick())
+        if self._running is not loop:
+            self._running = loop
+            self._looked = asyncio.Event()
+            self._tasks.keep("hub-read", self._read, self._on_task)
+            self._tasks.keep("hub-tick", self._tick, self._on_task)
+        await self._looked.wait()
 
     async def stop(self) -> None:
         await self._tasks.close()
         self._running = None
+
+    @property
+    def is_live(self) -> bool:
+        """Does the board follow the calls? If not, what it shows is old, and reading begins again by itself."""
+        return not self._failing
+
+    def _on_task(self, name: str, in_order: bool) -> None:
+        was_live = self.is_live
+        self._failing.discard(name)
+        if not in_order:
+            self._failing.add(name)
+        if self.is_live != was_live:
+            for listener in tuple(self._listeners):
+                listener.on_live(live=self.is_live)
 
     def watch(self, listener: Listener) -> None:
         self._listeners.add(listener)
@@ -128,7 +145,14 @@ class Hub:
             for change in self.board.on_rows(node, answer["rows"], self._now()):
                 self._tell(change)
 
-    async def _read(self) -> None:
+    async def _read(self, in_order: Callable[[], None]) -> None:
+        if self._looked.is_set():  # it failed: what was said meanwhile is lost
+            self._on_gap(self._nodes)
+        try:
+            await self.sync()
+        finally:
+            self._looked.set()
+        in_order()
         # From where the rows were taken: nothing falls between them and the first message.
         since = ",".join(cursor for cursor in self._cursors.values() if cursor)
         async for message in self._bus.subscribe(since or None):
@@ -139,7 +163,7 @@ class Hub:
             ):  # of another version, say: the desk goes on with what it does understand
                 log.exception("bus_message_unfit", extra={"topic": message.topic})
 
-    async def _tick(self) -> None:
+    async def _tick(self, in_order: Callable[[], None]) -> None:
         never = asyncio.Event()
         while True:
             with contextlib.suppress(TimeoutError):
@@ -152,6 +176,7 @@ class Hub:
                 await end_unentitled_listening(self)
             except DatabaseError as error:  # looked up again with the next tick
                 log.warning("rights_not_looked_up", extra={"reason": type(error).__name__})
+            in_order()
 
     def _on_tick(self, now: float) -> None:
         for call in self.board.expire(now):
@@ -179,11 +204,14 @@ class Hub:
             case "node":
                 self._on_node(body)
             case "gap":
-                self._unsynced.update([body["node"]] if body.get("node") else self._nodes)
-                for listener in tuple(self._listeners):
-                    listener.on_gap()
+                self._on_gap([body["node"]] if body.get("node") else self._nodes)
             case _:
                 pass  # levels are for the pages of one call only; unknown topics are of a newer node
+
+    def _on_gap(self, nodes: Sequence[str]) -> None:
+        self._unsynced.update(nodes)
+        for listener in tuple(self._listeners):
+            listener.on_gap()
 
     def _on_node(self, body: Mapping[str, Any]) -> None:
         node = str(body["node"])

@@ -10,17 +10,26 @@ import asyncio
 import contextlib
 import contextvars
 import logging
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
 
 log = logging.getLogger(__name__)
 
+FIRST_PAUSE_S: Final = 0.5
+LAST_PAUSE_S: Final = 30.0
+STEADY_S: Final = 60.0
+"""Work that went on for so long begins again after the first pause, should it fail."""
+
+Work = Callable[[Callable[[], None]], Awaitable[None]]
+"""Goes on for ever; calls what it is given once it is in order."""
+
 
 class TaskOwner:
-    """Starts tasks and ends them together."""
+    """Starts tasks and ends them together. `on_failure` hears the name of one that was not to be kept, and failed."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_failure: Callable[[str], None] | None = None) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
+        self._on_failure = on_failure
 
     def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         # In a context of its own: a request's names the thread that serves its database, which ends with the request.
@@ -30,10 +39,16 @@ class TaskOwner:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
+    def keep(self, name: str, work: Work, on_state: Callable[[str, bool], None]) -> None:
+        """Begins work again whenever it fails or ends, with growing pauses; `on_state` hears if it is in order."""
+        self.spawn(name, _kept(name, work, on_state))
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("task_failed", extra={"task": task.get_name()}, exc_info=error)
+            if self._on_failure is not None:
+                self._on_failure(task.get_name())
 
     async def close(self) -> None:
         """Cancels all but the calling task, and waits until they have ended."""
@@ -43,3 +58,22 @@ class TaskOwner:
         for task in tasks:
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await task
+
+
+async def _kept(name: str, work: Work, on_state: Callable[[str, bool], None]) -> None:
+    loop = asyncio.get_running_loop()
+    pause_s = FIRST_PAUSE_S
+    never = asyncio.Event()
+    while True:
+        began = loop.time()
+        try:
+            await work(lambda: on_state(name, True))
+            log.error("task_ended", extra={"task": name})
+        except Exception:
+            log.exception("task_failed", extra={"task": name})
+        on_state(name, False)
+        pause_s = FIRST_PAUSE_S if loop.time() - began > STEADY_S else pause_s
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await never.wait()
+        pause_s = min(2 * pause_s, LAST_PAUSE_S)

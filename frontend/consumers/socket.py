@@ -15,6 +15,7 @@ from frontend.tasks import TaskOwner
 CLOSE_MESSAGE: Final = 4400
 CLOSE_TIMEOUT: Final = 4408
 CLOSE_TOO_LARGE: Final = 1009
+CLOSE_FAILED: Final = 1011
 
 
 class JsonSocket(AsyncWebsocketConsumer):
@@ -26,7 +27,7 @@ class JsonSocket(AsyncWebsocketConsumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.tasks = TaskOwner()
+        self.tasks = TaskOwner(self._on_failure)
         self.greeted = asyncio.Event()
         self.closed = asyncio.Event()
         self._patience = Patience()
@@ -97,6 +98,11 @@ class JsonSocket(AsyncWebsocketConsumer):
         self.closed.set()
         await self.on_disconnect()
         await self.tasks.close()
+
+    def _on_failure(self, task: str) -> None:
+        # A page whose socket goes on without one of its tasks would show old things as new: it comes back instead.
+        if not self.closed.is_set():
+            self.tasks.spawn("socket-leave", self.leave(CLOSE_FAILED))
 
     async def on_disconnect(self) -> None:
         """The socket is gone; what it watched is let go."""

@@ -123,6 +123,9 @@ class SupervisorSocket(JsonSocket):
             self.feed.mark_history()
         self._wake(urgent=False)
 
+    def on_live(self, *, live: bool) -> None:
+        self.tasks.spawn("desk-live", self.say({"type": "live", "live": live}))
+
     def _wake(self, *, urgent: bool) -> None:
         self._moved.set()
         if urgent:
@@ -173,6 +176,7 @@ class SupervisorSocket(JsonSocket):
             "user": viewer.name,
             "permissions": sorted(viewer.permissions),
             "epoch": self.hub.epoch,
+            "live": self.hub.is_live,
         }
 
     # ------------------------------------------------------------------------------------------ from the page

@@ -206,6 +206,9 @@ class WidgetSocket(JsonSocket):
     def on_tick(self, *, sampled: bool) -> None:
         """Nothing of a widget depends on the time."""
 
+    def on_live(self, *, live: bool) -> None:
+        """What was missed comes after the gap."""
+
     async def _pump(self, reader: CallReader) -> None:
         while not self.closed.is_set():
             await self._moved.wait()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.browser.conftest import MICROPHONE_HZ
 from tests.browser.fake_product import FakeProduct
@@ -134,3 +134,27 @@ def test_history_filters_without_loading_the_page_again(visit: Visit) -> None:
     page.select_option("[name=way]", "Phone")
     page.wait_for_url("**/history/?*way=Phone*")
     assert page.evaluate("window.same") is True
+
+
+def test_the_desk_says_that_it_is_not_live_while_its_server_does_not_follow_the_calls(
+    visit: Visit,
+) -> None:
+    page = visit("/", "ravi")
+    routed: list[WebSocketRoute] = []
+
+    def through(route: WebSocketRoute) -> None:
+        routed.append(route)
+        server = route.connect_to_server()
+        server.on_message(route.send)
+        route.on_message(server.send)
+
+    page.route_web_socket("**/ws/supervisor/", through)
+    page.reload()
+    link, notice = page.locator(".link-state"), page.locator("#notice")
+    expect(link).to_have_text("Live")
+    routed[0].send('{"type": "live", "live": false}')
+    expect(link).to_have_text("Not live")
+    expect(notice).to_contain_text("calls are not affected")
+    routed[0].send('{"type": "live", "live": true}')
+    expect(link).to_have_text("Live")
+    expect(notice).to_be_hidden()

@@ -272,3 +272,32 @@ async def test_a_page_that_never_acknowledges_is_sent_away(
     await page.socket.receive_nothing(0.2)
     node.begin("c3")
     assert await page.closing_code() == 4008
+
+
+async def test_a_page_is_told_when_the_board_does_not_follow_the_calls(
+    bus: FakeBus, node: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = await page_of(*ALL)
+    await page.open()
+    monkeypatch.setattr(hub, "TICK_S", 0.05)
+
+    async def look(calls: hub.Hub) -> None:
+        raise ValueError("no fault of a database")
+
+    monkeypatch.setattr(hub, "end_unentitled_listening", look)
+    assert (await page.until("live"))["live"] is False
+    monkeypatch.setattr(hub, "end_unentitled_listening", end_unentitled_listening)
+    assert (await page.until("live"))["live"] is True
+
+
+async def test_a_page_comes_back_when_what_feeds_it_failed(
+    node: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = await page_of(*ALL)
+    await page.open()
+
+    def broken(*_: object) -> None:
+        raise TypeError("broken")
+
+    monkeypatch.setattr("frontend.feed.Feed.frame", broken)
+    assert await page.closing_code() == 1011

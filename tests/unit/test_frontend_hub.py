@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
-from frontend import hub
+from frontend import hub, tasks
+from frontend.board import Change
 from frontend.hub import Hub
 from telephony.call.ports import BusMessage
 
@@ -23,8 +24,12 @@ class Bus:
     def __init__(self, *messages: BusMessage) -> None:
         self._messages = messages
         self.said = asyncio.Event()
+        self.faults: list[Exception] = []
+        self.asked_for_rows = 0
 
     async def subscribe(self, since: str | None = None) -> AsyncGenerator[BusMessage, None]:
+        if self.faults:
+            raise self.faults.pop()
         for message in self._messages:
             yield message
         self.said.set()
@@ -33,7 +38,27 @@ class Bus:
     async def request(
         self, node: str, name: str, args: Mapping[str, Any], timeout_s: float = 5.0
     ) -> Mapping[str, Any]:
+        self.asked_for_rows += 1
         return {"rows": [], "cursor": "1"}
+
+
+class Desk:
+    """A `Listener` that keeps whether it was live, and how often it missed something."""
+
+    def __init__(self) -> None:
+        self.lives: list[bool] = []
+        self.gaps = 0
+
+    def on_change(self, change: Change) -> None: ...
+    def on_event(self, body: Mapping[str, Any]) -> None: ...
+    def on_partial(self, body: Mapping[str, Any]) -> None: ...
+    def on_tick(self, *, sampled: bool) -> None: ...
+
+    def on_gap(self) -> None:
+        self.gaps += 1
+
+    def on_live(self, *, live: bool) -> None:
+        self.lives.append(live)
 
 
 @pytest.fixture
@@ -72,3 +97,57 @@ async def test_rights_are_looked_up_again_after_the_database_was_away(
     await desk.start()
     async with asyncio.timeout(2):
         await again.wait()
+
+
+async def test_reading_goes_on_after_a_fault_and_the_desk_is_told_meanwhile(
+    bus: Bus, desk: Hub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tasks, "FIRST_PAUSE_S", 0.01)
+    bus.faults = [TypeError("of another version"), KeyError("cursor")]
+    page = Desk()
+    desk.watch(page)
+    await desk.start()
+    async with asyncio.timeout(2):
+        await bus.said.wait()
+    assert page.lives == [False, True] * 2
+    assert (page.gaps, bus.asked_for_rows) == (2, 3)
+    assert list(desk.board.rows) == ["c1"]
+    assert [record.message for record in caplog.records].count("task_failed") == 2
+
+
+async def test_the_tick_goes_on_after_a_fault(desk: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks: list[bool] = []
+    again = asyncio.Event()
+
+    async def look(calls: Hub) -> None:
+        ticks.append(calls.is_live)
+        if len(ticks) == 1:
+            raise ValueError("no fault of a database")
+        if calls.is_live:
+            again.set()
+
+    monkeypatch.setattr(tasks, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(hub, "TICK_S", 0.01)
+    monkeypatch.setattr(hub, "end_unentitled_listening", look)
+    await desk.start()
+    async with asyncio.timeout(2):
+        await again.wait()
+    assert ticks == [True, False, True]
+
+
+async def test_rows_that_do_not_fit_at_the_start_do_not_keep_the_desk_from_starting(
+    bus: Bus, desk: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "FIRST_PAUSE_S", 0.01)
+    answers: list[dict[str, Any]] = [{"rows": None}]
+    right = bus.request
+
+    async def wrong_once(*args: Any, **named: Any) -> Mapping[str, Any]:
+        return answers.pop() if answers else await right(*args, **named)
+
+    monkeypatch.setattr(bus, "request", wrong_once)
+    await desk.start()
+    assert not desk.is_live
+    async with asyncio.timeout(2):
+        await bus.said.wait()
+    assert desk.is_live

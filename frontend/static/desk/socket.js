@@ -1,6 +1,7 @@
 // The desk's WebSocket, protocol va.dash.1: resumes by cursor, acknowledges each frame, never closes in a hidden tab.
 
 const PROTOCOL = "va.dash.1";
+const STEADY_MS = 10000;
 const FATAL = { 4401: "login", 4403: "permission" };
 
 export class DeskSocket extends EventTarget {
@@ -30,6 +31,7 @@ export class DeskSocket extends EventTarget {
   }
 
   lost(code) {
+    if (this.isUp && performance.now() - this.upSince > STEADY_MS) this.tries = 0;
     this.isUp = false;
     for (const pending of this.waiting.values()) pending.reject(new Error("The connection was lost; look before you repeat it."));
     this.waiting.clear();
@@ -45,8 +47,8 @@ export class DeskSocket extends EventTarget {
       this.send({ type: "ack", cursor: message.cursor });
     }
     if (message.type === "welcome") {
+      if (!this.isUp) this.upSince = performance.now();
       this.isUp = true;
-      this.tries = 0;
       if (this.opened) this.send({ type: "open", call: this.opened.call, since: this.opened.since() });
       this.emit("up", message);
     } else if (message.type === "result") {
@@ -95,24 +97,30 @@ export function showLink(socket, notice) {
     light.dataset.link = link;
     light.textContent = words;
   };
-  socket.on("up", () => {
+  const freeze = (words) => {
+    notice.querySelector("span").textContent = words;
+    notice.hidden = false;
+    document.body.classList.add("frozen");
+  };
+  let seenAt = "";
+  const old = (link, words) => {
+    seenAt ||= new Date().toLocaleTimeString();
+    set("down", link);
+    freeze(`${words} What you see is from ${seenAt}; calls are not affected.`);
+  };
+  const follow = ({ live }) => {
+    if (!live) return old("Not live", "The server does not hear the calls; it tries again by itself.");
+    seenAt = "";
     set("up", "Live");
     notice.hidden = true;
     document.body.classList.remove("frozen");
-  });
-  socket.on("down", () => {
-    if (document.body.classList.contains("frozen")) return;
-    const at = new Date().toLocaleTimeString();
-    set("down", "Reconnecting");
-    notice.querySelector("span").textContent = `Reconnecting. What you see is from ${at}; calls are not affected.`;
-    notice.hidden = false;
-    document.body.classList.add("frozen");
-  });
+  };
+  socket.on("up", follow);
+  socket.on("live", follow);
+  socket.on("down", () => old("Reconnecting", "Reconnecting."));
   socket.on("refused", ({ reason }) => {
     set("down", "Logged out");
     if (reason === "login") location.assign(`/login/?next=${encodeURIComponent(location.pathname)}`);
-    notice.querySelector("span").textContent = "Your permissions were changed. Load the page again.";
-    notice.hidden = false;
-    document.body.classList.add("frozen");
+    freeze("Your permissions were changed. Load the page again.");
   });
 }
