@@ -10,22 +10,23 @@ Generations rise within a call and mark everything that belongs to one answer: w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 from telephony.call.ids import CallId
+from telephony.values import value
 
 # ------------------------------------------------------------------------------------------------- media node -> worker
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Introduce:
     """First message of a media node: the number that marks its datagrams, for taps are counted by each node."""
 
     source: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class OpenCall:
     """A call that needs this worker. `definition`: see `agents.conversation.flow`."""
 
@@ -35,7 +36,7 @@ class OpenCall:
     definition: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ListenTo:
     """Frames of the tap are the leg's."""
 
@@ -45,7 +46,7 @@ class ListenTo:
     rate_hz: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Unlisten:
     """The leg is gone."""
 
@@ -53,7 +54,7 @@ class Unlisten:
     leg: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Expect:
     """A turn of the leg begins; the answers of `step` are expected, or anything (empty)."""
 
@@ -63,7 +64,7 @@ class Expect:
     step: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class FinishTurn:
     """The leg's turn is over: `FinalHeard` is wanted."""
 
@@ -72,7 +73,7 @@ class FinishTurn:
     turn: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Think:
     """An answer is wanted. `situation`: see `agents.conversation.context`."""
 
@@ -81,7 +82,7 @@ class Think:
     situation: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Say:
     """A sentence that the governor allowed: its audio is wanted."""
 
@@ -91,7 +92,7 @@ class Say:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Prepare:
     """Audio that will be kept by the media node."""
 
@@ -99,7 +100,7 @@ class Prepare:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Cancel:
     """Nothing of this generation or an older one is wanted any more."""
 
@@ -107,7 +108,7 @@ class Cancel:
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Judge:
     """Speech began over the agent's voice: is it speech?"""
 
@@ -116,7 +117,7 @@ class Judge:
     onset: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CloseCall:
     """The call is over."""
 
@@ -126,7 +127,7 @@ class CloseCall:
 # ------------------------------------------------------------------------------------------------- worker -> media node
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Hello:
     """First message of a worker: its name, and how many calls its recognisers can listen to at once."""
 
@@ -134,14 +135,14 @@ class Hello:
     calls: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Heartbeat:
     """The worker's loop runs."""
 
     calls: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PartialHeard:
     """What the leg has said so far in this turn."""
 
@@ -151,7 +152,7 @@ class PartialHeard:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class FinalHeard:
     """What the leg said; `failed` names why it is lost, if it is."""
 
@@ -163,7 +164,7 @@ class FinalHeard:
     failed: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Proposal:
     """A piece of an answer: a sentence, effects, or both; `last` closes the answer.
 
@@ -179,7 +180,7 @@ class Proposal:
     last: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Audio:
     """Speech of an utterance; `last` closes it (no samples at all: it cannot be spoken)."""
 
@@ -190,7 +191,7 @@ class Audio:
     pcm: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Prepared:
     """The whole audio of a text at the call's rate."""
 
@@ -199,7 +200,7 @@ class Prepared:
     pcm: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Judged:
     """The verdict on an onset: `speech`, `hum` or `noise`."""
 
@@ -209,7 +210,7 @@ class Judged:
     verdict: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Failed:
     """An answer will not come; `reason` is stable."""
 
@@ -239,14 +240,14 @@ FromWorker = (
 # ------------------------------------------------------------------------------------------------------------- the port
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Attached:
     """A worker answers for the call from now on; it knows nothing of it yet."""
 
     worker: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Lost:
     """The worker died or stalled; `Attached` follows when another is there."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from telephony.call.state import Trouble
+from telephony.values import value
 
 RECENT_S: Final = 20.0
 """Trouble that is over still explains what was misunderstood for so long."""
@@ -30,7 +30,7 @@ _NOTES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AudioTrouble:
     """One trouble of the caller's audio: going on, or over since a moment."""
 

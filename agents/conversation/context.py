@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
 from agents.conversation.audio import AudioTrouble, troubles_at
 from telephony.call.ids import CALLER
 from telephony.call.state import CallState, Said
+from telephony.values import value
 
 Cause = Literal["greet", "speech", "keys", "silence", "back", "again", "limit", "transfer"]
 """Why an answer is wanted: the call began, the caller spoke or pressed keys or was silent, a person gave the floor
@@ -22,7 +23,7 @@ class SituationError(Exception):
     """A situation that arrived is not one; the text says which part."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Segment:
     """One contribution as it was heard. `overlap_s`: how long it ran into the one before."""
 
@@ -33,7 +34,7 @@ class Segment:
     interrupted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Situation:
     """Everything an answer depends on, so that any worker can give it.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, timedelta
 from enum import Enum
 from typing import Final
@@ -22,6 +22,7 @@ from agents.conversation.words import (
     without_fillers,
 )
 from agents.turn.endpointing import Completeness
+from telephony.values import value
 
 YES: Final = (
     "yes", "yeah", "yep", "yes please", "correct", "right", "that is right", "thats right", "sure",
@@ -56,7 +57,7 @@ class Why(Enum):
     DIGITS = "digits"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Refused:
     """A value outside a slot's limits: an ISO date, a time as 15:30, or digits."""
 
@@ -65,7 +66,7 @@ class Refused:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Understanding:
     """`values`: slots with what was said for them; `answer`: the value of the step's own question.
 

@@ -19,9 +19,10 @@ from agents.governance.policy import (
     missing_disclosures,
 )
 from telephony.call.state import Conversation
+from telephony.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Verdict:
     """What of a proposal may happen: sentences in order, effects, and what was refused."""
 

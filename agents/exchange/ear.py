@@ -9,12 +9,13 @@ from agents.turn.endpointing import Completeness, Endpointer
 from telephony.call.events import Role, SegmentHeard
 from telephony.call.ids import LegId, TurnId
 from telephony.call.ports import Tap
+from telephony.values import value
 
 SHORTEST_TURN_S: Final = 0.25
 """Speech without words that is shorter than this was a noise."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Heard:
     """A finished turn of a leg, in seconds of the call.
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from agents.governance.numbers import invented
+from telephony.values import value
 
 LONGEST_SENTENCE: Final = 400
 SECRET_RUN_WORDS: Final = 6
@@ -20,7 +21,7 @@ _LINK: Final = re.compile(r"https?:|www\.|\b\w+@\w+|\b[\w-]+\.(?:com|org|net|io|
 _UNSPEAKABLE: Final = re.compile(r"[<>{}\[\]|\\`*#_^~]|[\x00-\x1f\x7f]")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Policy:
     """The rules of one moment.
 
@@ -38,7 +39,7 @@ class Policy:
     secrets: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Refusal:
     """`rule` is stable and may be counted; `detail` may hold spoken words."""
 
@@ -46,7 +47,7 @@ class Refusal:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Effects:
     """What a reply would change. `fills` maps a slot to its value, or to None to forget it."""
 

@@ -7,7 +7,7 @@ agent's pipeline report what happened at the edge; commands of people ask for so
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from telephony.call.events import AgentRef, CallEvent, Role, Transport
@@ -19,9 +19,10 @@ from telephony.call.transfer_events import (
     TransferMode,
     TransferOutcome,
 )
+from telephony.values import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Command:
     """What all commands carry: who asks, and the idempotency key (None: not repeatable)."""
 
@@ -29,7 +30,7 @@ class Command:
     id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class StartCall(Command):
     """Opens the log of a new call and attaches the caller's leg."""
 
@@ -42,7 +43,7 @@ class StartCall(Command):
     persons_first: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class AddLeg(Command):
     """Attaches a leg. `replaces`: it takes the place of that one when it is up."""
 
@@ -53,7 +54,7 @@ class AddLeg(Command):
     replaces: LegId | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class RingLeg(Command):
     """The phone behind the leg rings; with `early_media` it can be heard already."""
 
@@ -61,7 +62,7 @@ class RingLeg(Command):
     early_media: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class ConnectLeg(Command):
     """The leg's audio path is up."""
 
@@ -69,7 +70,7 @@ class ConnectLeg(Command):
     codec: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class LoseLeg(Command):
     """The leg's transport is gone and may come back within the resume time."""
 
@@ -77,7 +78,7 @@ class LoseLeg(Command):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class RemoveLeg(Command):
     """The leg left. Removing the caller's leg ends the call."""
 
@@ -85,21 +86,21 @@ class RemoveLeg(Command):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class HoldCall(Command):
     """The phone behind the leg holds."""
 
     leg: LegId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class ResumeCall(Command):
     """It is back."""
 
     leg: LegId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class EndCall(Command):
     """Ends the call, from any phase; repeating it is harmless."""
 
@@ -108,7 +109,7 @@ class EndCall(Command):
     who: UserName | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class StartListening(Command):
     """A supervisor's leg shall hear caller and agent. Permission was checked at the door."""
 
@@ -116,7 +117,7 @@ class StartListening(Command):
     who: UserName
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class StopListening(Command):
     """The supervisor's leg shall hear nothing; if it holds the floor, the floor returns first."""
 
@@ -124,7 +125,7 @@ class StopListening(Command):
     who: UserName
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class TakeFloor(Command):
     """A supervisor wants to speak to the caller instead of the agent. `force_reason`: take it from a colleague."""
 
@@ -133,7 +134,7 @@ class TakeFloor(Command):
     force_reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class HandBack(Command):
     """The supervisor gives the floor back to the agent."""
 
@@ -141,7 +142,7 @@ class HandBack(Command):
     brief: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class RequestTransfer(Command):
     """The caller shall speak with somebody else; fields as in `TransferRequested`. Destinations are judged at the door.
 
@@ -161,7 +162,7 @@ class RequestTransfer(Command):
     leg: LegId | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class ProgressTransfer(Command):
     """The caller's trunk says that the target rings (`refer`)."""
 
@@ -169,7 +170,7 @@ class ProgressTransfer(Command):
     status: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class CompleteTransfer(Command):
     """The talk with the target is over: caller and target shall speak. `release`: on their own trunk, without us."""
 
@@ -177,14 +178,14 @@ class CompleteTransfer(Command):
     release: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class CancelTransfer(Command):
     """The caller comes back to whoever had the floor. Repeating it is harmless."""
 
     who: UserName | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class EndTransfer(Command):
     """What became of the dialling, or of the REFER; nothing if that transfer is over already."""
 
@@ -194,7 +195,7 @@ class EndTransfer(Command):
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class FallBack(Command):
     """The REFER came to nothing: the target is dialled as a leg of this call, as transfer `next`."""
 
@@ -203,14 +204,14 @@ class FallBack(Command):
     status: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class FailAgent(Command):
     """The brain failed; what was being said is over."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Report(Command):
     """Facts of the conversation and of media, observed by the agent's pipeline or by a leg.
 

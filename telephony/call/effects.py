@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from telephony.call.commands import EndCall, EndTransfer, RemoveLeg
@@ -42,24 +41,27 @@ from telephony.call.transfer_events import (
     TransferProgressed,
     TransferRequested,
 )
+from telephony.values import value
 
-_ONLY_FACTS: Final = (
-    AgentAttached,
-    DigitReceived,
-    MediaTroubled,
-    Misunderstood,
-    QualityMeasured,
-    SegmentHeard,
-    SlotFilled,
-    StepEntered,
-    TurnTimed,
-    UtteranceEnded,
-    UtteranceStarted,
+_ONLY_FACTS: Final = frozenset(
+    (
+        AgentAttached,
+        DigitReceived,
+        MediaTroubled,
+        Misunderstood,
+        QualityMeasured,
+        SegmentHeard,
+        SlotFilled,
+        StepEntered,
+        TurnTimed,
+        UtteranceEnded,
+        UtteranceStarted,
+    )
 )
-"""The most frequent facts: none of them changes who hears whom."""
+"""The most frequent facts: nothing has to be done after them."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Limits:
     """How long a call waits for what, in seconds. `call_s`: longest call, against runaway cost.
 
@@ -74,21 +76,21 @@ class Limits:
     resume_s: float = 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AnswerLeg:
     """The caller is to be accepted."""
 
     leg: LegId
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RingCaller:
     """Somebody is rung for the caller, who is not answered yet."""
 
     early_media: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MoveLeg:
     """The transport and the audio of `leg` go on as those of `to`, whose own are closed."""
 
@@ -96,7 +98,7 @@ class MoveLeg:
     to: LegId
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CloseLeg:
     """The leg's transport is to be ended."""
 
@@ -104,7 +106,7 @@ class CloseLeg:
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SetRoutes:
     """Who is heard by whom from now on: all edges of the call."""
 
@@ -112,7 +114,7 @@ class SetRoutes:
     flush_agent: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SetTimer:
     """After `seconds` the command is posted; a timer of the same name is replaced."""
 
@@ -121,7 +123,7 @@ class SetTimer:
     command: EndCall | RemoveLeg | EndTransfer
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CancelTimer:
     """The timer is not needed any more."""
 
@@ -136,6 +138,8 @@ def effects(
     before: CallState, record: Recorded, after: CallState, limits: Limits
 ) -> tuple[Effect, ...]:
     """Effects of one record, in the order in which they are to be done: silence first."""
+    if type(record.event) in _ONLY_FACTS:
+        return ()
     return (
         *_moves(record.event),
         *_audio(before, record.event, after),
@@ -158,8 +162,6 @@ def _silences_agent(event: CallEvent) -> bool:
 
 
 def _audio(before: CallState, event: CallEvent, after: CallState) -> tuple[Effect, ...]:
-    if isinstance(event, _ONLY_FACTS):
-        return ()
     edges = routes(after)
     flush = _silences_agent(event)
     return (SetRoutes(edges, flush),) if flush or edges != routes(before) else ()

@@ -8,7 +8,7 @@ started, on the monotonic clock; wall time is stamped once, by the log (`Recorde
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from telephony.call.ids import CALLER, CallId, LegId, TurnId, UserName, UtteranceId
@@ -23,12 +23,13 @@ from telephony.call.transfer_events import (
     TransferRequested,
     TrunkMeasured,
 )
+from telephony.values import value
 
 Role = Literal["caller", "agent", "supervisor", "target"]
 Transport = Literal["sip", "webrtc", "loopback"]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AgentRef:
     """A published agent version: immutable, so the log needs only its name."""
 
@@ -36,7 +37,7 @@ class AgentRef:
     version: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class CallStarted:
     """A call reached us (`inbound`) or was placed by us (`outbound`).
 
@@ -52,7 +53,7 @@ class CallStarted:
     persons_first: bool = field(default=False, metadata=LATER)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class LegAdded:
     """A leg was attached; it does not carry audio yet. `replaces`: whose place it takes once it does."""
 
@@ -63,7 +64,7 @@ class LegAdded:
     replaces: LegId | None = field(default=None, metadata=LATER)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class LegConnected:
     """The leg carries audio: the call was answered, ICE and DTLS are through, or a lost leg is back."""
 
@@ -72,7 +73,7 @@ class LegConnected:
     resumed: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class LegLost:
     """The leg's transport is gone; it may come back until the resume time is over."""
 
@@ -80,7 +81,7 @@ class LegLost:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class LegRemoved:
     """The leg left for good."""
 
@@ -88,21 +89,21 @@ class LegRemoved:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class CallHeld:
     """The caller put us on hold (RFC 3264 8.4), or another leg its side of the call."""
 
     leg: LegId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class CallResumed:
     """The hold ended."""
 
     leg: LegId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class CallEnded:
     """The call is over; nothing but administrative facts may follow."""
 
@@ -111,7 +112,7 @@ class CallEnded:
     who: UserName | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class ListenStarted:
     """A supervisor hears the call; recorded before the first frame reaches the leg."""
 
@@ -119,7 +120,7 @@ class ListenStarted:
     who: UserName
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class ListenStopped:
     """The supervisor no longer hears the call."""
 
@@ -127,7 +128,7 @@ class ListenStopped:
     who: UserName
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class FloorTaken:
     """A supervisor speaks to the caller; the agent is silent and goes on transcribing.
 
@@ -140,7 +141,7 @@ class FloorTaken:
     force_reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class FloorReturned:
     """The agent has the floor again, knowing all that was said. `brief`: what the supervisor asks of it."""
 
@@ -149,14 +150,14 @@ class FloorReturned:
     brief: str = field(default="", metadata=PII)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class PersonRequested:
     """The caller asked for a person, or a rule did; the desk shows it until somebody takes the call."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class AgentAttached:
     """A brain answers for the agent leg: at the start, after a failure, or on another worker."""
 
@@ -164,14 +165,14 @@ class AgentAttached:
     worker: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class AgentFailed:
     """The brain died, stalled or misbehaved; the call stays up and the fallback speaks."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class SegmentHeard:
     """Somebody said something, as far as speech recognition understood it (final, not partial)."""
 
@@ -186,7 +187,7 @@ class SegmentHeard:
     confidence: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class UtteranceStarted:
     """The governor let a sentence pass and its first frame was queued for playout.
 
@@ -201,7 +202,7 @@ class UtteranceStarted:
     heard_by: LegId = field(default=CALLER, metadata=LATER)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class UtteranceEnded:
     """What of the sentence was heard, by playout's report. Only this enters the agent's context."""
 
@@ -212,7 +213,7 @@ class UtteranceEnded:
     evidence: Literal["samples_sent", "playout_report"] = "samples_sent"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class BargedIn:
     """The caller spoke over the agent and meant it: playout was flushed."""
 
@@ -222,7 +223,7 @@ class BargedIn:
     stop_ms: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class StepEntered:
     """The flow moved; the governor allowed it."""
 
@@ -231,7 +232,7 @@ class StepEntered:
     because: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class SlotFilled:
     """A value the flow asked for; `value` None forgets it."""
 
@@ -239,7 +240,7 @@ class SlotFilled:
     value: str | None = field(metadata=PII)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Misunderstood:
     """Speech was there and nothing fitting was recognised."""
 
@@ -247,7 +248,7 @@ class Misunderstood:
     times: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class RuleRefused:
     """The governor stopped a sentence, a step change or a tool."""
 
@@ -256,7 +257,7 @@ class RuleRefused:
     detail: str = field(metadata=PII)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class ToolRequested:
     """The intent of a side effect, recorded before it happens."""
 
@@ -265,7 +266,7 @@ class ToolRequested:
     arguments: Mapping[str, str] = field(metadata=PII)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class ToolFinished:
     """The outcome of a tool run."""
 
@@ -274,7 +275,7 @@ class ToolFinished:
     result: str = field(metadata=PII)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class TurnTimed:
     """Where the time of an answer went, in ms after the caller's last voiced sample; None: not reached.
 
@@ -290,7 +291,7 @@ class TurnTimed:
     first_packet_ms: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class DigitReceived:
     """One DTMF key press (RFC 4733 or INFO)."""
 
@@ -298,7 +299,7 @@ class DigitReceived:
     digit: str = field(metadata=PII)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class MediaTroubled:
     """Audio of a leg is not as it should be, told once at its onset; `ok`: nothing is wrong any more.
 
@@ -312,7 +313,7 @@ class MediaTroubled:
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class QualityMeasured:
     """Figures of a leg over the last interval; MOS by the E-model (G.107).
 
@@ -368,7 +369,7 @@ CallEvent = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Recorded:
     """An event in the log. `seq` counts 1.. per call without gaps; `at_us` is wall time (Unix, microseconds)."""
 

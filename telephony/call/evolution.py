@@ -47,6 +47,7 @@ from telephony.call.transfer_events import (
     TransferRequested,
 )
 from telephony.call.transitions import LEG_PHASES, PHASES, TRANSFER_STAGES
+from telephony.values import changed
 
 TROUBLES_KEPT: Final = 8
 
@@ -55,7 +56,7 @@ def evolve(state: CallState, record: Recorded) -> CallState:
     """The state after the record. Raises: BrokenLogError if the record cannot follow the state."""
     if record.call != state.id or record.seq != state.seq + 1:
         raise BrokenLogError(f"record {record.seq} does not follow {state.seq}")
-    return replace(apply(state, record.event, record.at_us), seq=record.seq)
+    return changed(apply(state, record.event, record.at_us), seq=record.seq)
 
 
 def replay(records: Iterable[Recorded]) -> CallState:
@@ -82,7 +83,7 @@ def _next_phase(state: CallState, event: CallEvent) -> Phase:
 
 
 def _with_leg(state: CallState, leg: Leg) -> CallState:
-    return replace(state, legs={**state.legs, leg.id: leg})
+    return changed(state, legs={**state.legs, leg.id: leg})
 
 
 def _leg(state: CallState, leg_id: LegId) -> Leg:
@@ -100,14 +101,14 @@ def _moved(leg: Leg, event: CallEvent) -> LegPhase:
 
 
 def _converse(state: CallState, **changes: Any) -> CallState:
-    return replace(state, conversation=replace(state.conversation, **changes))
+    return changed(state, conversation=changed(state.conversation, **changes))
 
 
 # ---------------------------------------------------------------------------------------------- the call and its legs
 
 
 def _call_started(state: CallState, event: CallStarted, at_us: int) -> CallState:
-    return replace(
+    return changed(
         state,
         phase=_next_phase(state, event),
         direction=event.direction,
@@ -129,7 +130,7 @@ def _leg_added(state: CallState, event: LegAdded, at_us: int) -> CallState:
         return after
     if event.replaces is not None and transfer.by != "caller":
         return after
-    return replace(after, transfer=replace(transfer, targets=(*transfer.targets, event.leg)))
+    return changed(after, transfer=replace(transfer, targets=(*transfer.targets, event.leg)))
 
 
 def _leg_ringing(state: CallState, event: LegRinging, at_us: int) -> CallState:
@@ -149,10 +150,10 @@ def _leg_replaced(state: CallState, event: LegReplaced, at_us: int) -> CallState
         held=False,
     )
     gone = replace(by, phase=LegPhase.REMOVED, replaces=None)
-    after = replace(state, legs={**state.legs, leg.id: successor, by.id: gone})
+    after = changed(state, legs={**state.legs, leg.id: successor, by.id: gone})
     if event.leg != CALLER:
         return after
-    return replace(after, phase=_next_phase(state, event), transport=by.transport)
+    return changed(after, phase=_next_phase(state, event), transport=by.transport)
 
 
 def _leg_connected(state: CallState, event: LegConnected, at_us: int) -> CallState:
@@ -161,13 +162,13 @@ def _leg_connected(state: CallState, event: LegConnected, at_us: int) -> CallSta
     if event.leg != CALLER:
         return after
     answered_us = at_us if state.answered_us is None else state.answered_us
-    return replace(after, phase=_next_phase(state, event), answered_us=answered_us)
+    return changed(after, phase=_next_phase(state, event), answered_us=answered_us)
 
 
 def _leg_lost(state: CallState, event: LegLost, at_us: int) -> CallState:
     leg = _leg(state, event.leg)
     after = _with_leg(state, replace(leg, phase=_moved(leg, event)))
-    return replace(after, phase=_next_phase(state, event)) if event.leg == CALLER else after
+    return changed(after, phase=_next_phase(state, event)) if event.leg == CALLER else after
 
 
 def _media_troubled(state: CallState, event: MediaTroubled, at_us: int) -> CallState:
@@ -189,14 +190,14 @@ def _leg_removed(state: CallState, event: LegRemoved, at_us: int) -> CallState:
 
 
 def _answerer_judged(state: CallState, event: AnswererJudged, at_us: int) -> CallState:
-    return replace(state, answerer=event.answerer)
+    return changed(state, answerer=event.answerer)
 
 
 def _phase_changed(state: CallState, event: CallHeld | CallResumed, at_us: int) -> CallState:
     if event.leg != CALLER:
         held = isinstance(event, CallHeld)
         return _with_leg(state, replace(_leg(state, event.leg), held=held))
-    return replace(state, phase=_next_phase(state, event))
+    return changed(state, phase=_next_phase(state, event))
 
 
 def _call_ended(state: CallState, event: CallEnded, at_us: int) -> CallState:
@@ -204,7 +205,7 @@ def _call_ended(state: CallState, event: CallEnded, at_us: int) -> CallState:
         name: replace(leg, phase=LegPhase.REMOVED, listening=False)
         for name, leg in state.legs.items()
     }
-    return replace(
+    return changed(
         state,
         phase=_next_phase(state, event),
         legs=legs,
@@ -228,17 +229,17 @@ def _listen_changed(
 
 def _floor_taken(state: CallState, event: FloorTaken, at_us: int) -> CallState:
     after = _converse(state, brief="", person_requested=None)
-    return replace(after, floor=event.leg, controller=event.who)
+    return changed(after, floor=event.leg, controller=event.who)
 
 
 def _floor_returned(state: CallState, event: FloorReturned, at_us: int) -> CallState:
     floor = AGENT if state.agent is not None else None
-    return replace(_converse(state, brief=event.brief), floor=floor, controller=None)
+    return changed(_converse(state, brief=event.brief), floor=floor, controller=None)
 
 
 def _floor_given(state: CallState, event: FloorGiven, at_us: int) -> CallState:
     after = _converse(state, brief="", person_requested=None)
-    return replace(after, floor=event.leg, controller=event.who)
+    return changed(after, floor=event.leg, controller=event.who)
 
 
 def _transfer_requested(state: CallState, event: TransferRequested, at_us: int) -> CallState:
@@ -255,7 +256,7 @@ def _transfer_requested(state: CallState, event: TransferRequested, at_us: int) 
         agent_stays=event.agent_stays,
         stage="referring" if event.method == "refer" else "dialling",
     )
-    return replace(state, transfer=transfer)
+    return changed(state, transfer=transfer)
 
 
 def _running(state: CallState, event: TransferProgressed | TransferEnded) -> Transfer:
@@ -272,14 +273,14 @@ def _transfer_progressed(state: CallState, event: TransferProgressed, at_us: int
     if event.stage == "consulting":
         target = next((leg for leg in transfer.targets if state.legs[leg].carries), None)
     moved = replace(transfer, stage=event.stage, target=target)
-    return replace(state, transfer=moved)
+    return changed(state, transfer=moved)
 
 
 def _transfer_ended(state: CallState, event: TransferEnded, at_us: int) -> CallState:
     ended = replace(
         _running(state, event), outcome=event.outcome, status=event.status, reason=event.reason
     )
-    return replace(state, transfer=None, transferred=ended)
+    return changed(state, transfer=None, transferred=ended)
 
 
 # ---------------------------------------------------------------------------------------------------- the conversation
@@ -326,14 +327,14 @@ def _utterance_started(state: CallState, event: UtteranceStarted, at_us: int) ->
 
 
 def _utterance_ended(state: CallState, event: UtteranceEnded, at_us: int) -> CallState:
-    def ended(part: Said) -> Said:
-        if part.utterance != event.utterance:
-            return part
-        return replace(
-            part, heard=event.heard, end_s=event.end_s, interrupted=not event.complete
-        )  # fmt: skip
-
-    return _converse(state, said=tuple(ended(part) for part in state.conversation.said))
+    said = list(state.conversation.said)
+    for at in range(len(said) - 1, -1, -1):
+        if said[at].utterance == event.utterance:
+            said[at] = replace(
+                said[at], heard=event.heard, end_s=event.end_s, interrupted=not event.complete
+            )
+            break
+    return _converse(state, said=tuple(said))
 
 
 def _barged_in(state: CallState, event: BargedIn, at_us: int) -> CallState:

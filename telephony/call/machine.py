@@ -263,9 +263,10 @@ def _removal(state: CallState, leg: Leg, reason: str) -> Facts:
 
 def _reported(state: CallState, command: Report) -> Facts:
     """All or nothing; each fact is judged after those before it."""
-    for event in command.events:
+    for number, event in enumerate(command.events, 1):
         admit(state, event)
-        state = apply(state, event, state.started_us)
+        if number < len(command.events):
+            state = apply(state, event, state.started_us)
     return command.events
 
 

@@ -24,20 +24,26 @@ class Participants:
     def __init__(self, call: CallId, on_failure: Callable[[str], None]) -> None:
         self._call = call
         self._on_failure = on_failure
-        self._members: list[CallParticipant] = []
+        self._members: tuple[CallParticipant, ...] = ()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
     def join(self, participant: CallParticipant) -> None:
-        self._members.append(participant)
+        self._members = (*self._members, participant)
 
     def on_event(self, record: Recorded, state: CallState) -> None:
-        for member in tuple(self._members):
-            self.guard("on_event", partial(member.on_event, record, state))
+        for member in self._members:
+            try:
+                member.on_event(record, state)
+            except Exception as error:  # noqa: BLE001 - no fault of an agent may end a call
+                self._fail("on_event", error)
 
     def on_media(self, fact: MediaFact) -> None:
-        for member in tuple(self._members):
-            self.guard("on_media", partial(member.on_media, fact))
+        for member in self._members:
+            try:
+                member.on_media(fact)
+            except Exception as error:  # noqa: BLE001 - no fault of an agent may end a call
+                self._fail("on_media", error)
 
     def guard(self, name: str, work: Callable[[], None]) -> None:
         """Runs the work; what it raises becomes a failure."""

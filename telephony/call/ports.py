@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -11,6 +10,7 @@ from telephony.call.events import CallEvent, Recorded
 from telephony.call.ids import CallId, LegId, UtteranceId
 from telephony.call.state import CallState
 from telephony.call.transfer_events import AfterTarget, TransferMode
+from telephony.values import value
 
 
 class Clock(Protocol):
@@ -51,7 +51,7 @@ class EventLog(Protocol):
         """Records after `since`, in order."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class BusMessage:
     """One message of the bus. `cursor`: opaque position to resume after."""
 
@@ -98,7 +98,7 @@ class NodeBus(Protocol):
 # --------------------------------------------------------------------------- what takes part in a call, and its media
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SpeechBegan:
     """Voice activity on a leg (stage 1), in seconds since the call started.
 
@@ -112,7 +112,7 @@ class SpeechBegan:
     voiced_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SpeechPaused:
     """The leg is silent. `last_voiced_s` is dated by level, not by the detector's hang-over."""
 
@@ -120,7 +120,7 @@ class SpeechPaused:
     last_voiced_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PlayoutMoved:
     """Samples of an utterance that left for the caller; `done` all of it, `flushed` cut."""
 
@@ -130,7 +130,7 @@ class PlayoutMoved:
     flushed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class DigitPressed:
     """One key press on a leg."""
 
@@ -141,7 +141,7 @@ class DigitPressed:
 MediaFact = SpeechBegan | SpeechPaused | PlayoutMoved | DigitPressed
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Tap:
     """A leg's audio on its way to the brain: the number that marks its frames, and their rate (8000 or 16000)."""
 
@@ -174,7 +174,7 @@ class AgentMedia(Protocol):
         """Duck, pause, resume (from the exact sample), flush (all queued utterances)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class CallerTransfer:
     """Where an agent wants its caller to be put through; fields as in `TransferRequested`."""
 
@@ -255,7 +255,7 @@ class LegControl(Protocol):
         """Ends the transport (BYE, closed peer connection). Idempotent."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Route:
     """`source` is heard on `destination` with `gain` (1.0 = as it is)."""
 

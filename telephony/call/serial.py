@@ -81,6 +81,12 @@ def _reader(hint: Any) -> Reader:
     return {float: _number, AgentRef: _agent}.get(hint) or _plain(hint)
 
 
+def _is_structured(hint: Any) -> bool:
+    """Whether values of this type may be objects: an agent, or a mapping."""
+    parts = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    return any(part is AgentRef or get_origin(part) is Mapping for part in parts)
+
+
 @dataclass(frozen=True, slots=True)
 class _Schema:
     kind: type[CallEvent]
@@ -88,6 +94,7 @@ class _Schema:
     required: frozenset[str]
     private: bool
     later: Mapping[str, Any]
+    structured: tuple[str, ...]
 
 
 def _schema(kind: type[CallEvent]) -> _Schema:
@@ -103,6 +110,7 @@ def _schema(kind: type[CallEvent]) -> _Schema:
         ),
         any(field.metadata.get("pii") for field in known),
         {field.name: field.default for field in known if field.metadata.get("later")},
+        tuple(field.name for field in known if _is_structured(hints[field.name])),
     )
 
 
@@ -116,9 +124,11 @@ def holds_personal_data(kind: str) -> bool:
 
 def event_to_json(event: CallEvent) -> dict[str, Any]:
     """The fields of the event as plain values; those that older logs do not have only where they say something."""
-    later = _SCHEMAS[type(event).__name__].later
-    body = {field.name: _plain_value(getattr(event, field.name)) for field in fields(event)}
-    for name, default in later.items():
+    schema = _SCHEMAS[type(event).__name__]
+    body: dict[str, Any] = {name: getattr(event, name) for name in schema.readers}
+    for name in schema.structured:
+        body[name] = _plain_value(body[name])
+    for name, default in schema.later.items():
         if body[name] == default:
             del body[name]
     return body

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from functools import partial
 from typing import Any, Final
 
@@ -52,6 +52,7 @@ from telephony.call.serial import record_to_json, row
 from telephony.call.state import CallState, Phase
 from telephony.call.timers import TimerSet
 from telephony.call.transfer_events import TransferMethod, TransferMode, TransferRequested
+from telephony.values import value
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ LAST_WORDS_S: Final = 30.0
 Outcome = int | CallError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class SessionPorts:
     """What a session needs from its process. `publish` is `NodeBus.publish`."""
 
@@ -78,14 +79,14 @@ class SessionPorts:
     limits: Limits = field(default_factory=Limits)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Followup:
     before: CallState
     record: Recorded
     after: CallState
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Reply:
     future: asyncio.Future[int]
     outcome: Outcome
@@ -274,26 +275,25 @@ class CallSession:
 
     def _accept(self, command: CallCommand, events: tuple[CallEvent, ...]) -> int:
         """Only the last record of a command carries its key: the log holds each key once."""
-        seq, at_us = self._state.seq, self._ports.scheduler.wall_us()
-        records = [
-            Recorded(
-                call=self.id,
-                seq=seq + number,
+        state, at_us = self._state, self._ports.scheduler.wall_us()
+        records: list[Recorded] = []
+        followups: list[_Followup] = []
+        for number, event in enumerate(events, 1):
+            record = Recorded(
+                call=state.id,
+                seq=state.seq + 1,
                 at_us=at_us,
                 event=event,
                 actor=command.actor,
                 idempotency_key=command.id if number == len(events) else None,
             )
-            for number, event in enumerate(events, 1)
-        ]
-        states = [self._state]
-        for record in records:
-            states.append(evolve(states[-1], record))
+            before, state = state, evolve(state, record)
+            records.append(record)
+            followups.append(_Followup(before, record, state))
         if records:
             self._ports.log.append(records)
-        for before, record, after in zip(states, records, states[1:], strict=False):
-            self._followups.append(_Followup(before, record, after))
-        self._move(states[-1], command)
+        self._followups += followups
+        self._move(state, command)
         return self._state.seq
 
     def _move(self, after: CallState, command: CallCommand) -> None:
@@ -319,20 +319,24 @@ class CallSession:
                 self._wake.clear()
                 await self._wake.wait()
             self._decide_waiting()
-            while self._followups:
-                await self._follow(self._followups.popleft())
+            await self._follow_all()
         await self._close()
 
     @property
     def _over(self) -> bool:
         return self._abandoned or self._state.phase is Phase.ENDED
 
-    async def _follow(self, item: _Followup | _Reply) -> None:
-        if isinstance(item, _Reply):
-            self._answer(item)
-            return
-        if isinstance(item.record.event, CLASS_A):
-            await self._commit(item.record)
+    async def _follow_all(self) -> None:
+        while self._followups:
+            item = self._followups.popleft()
+            if isinstance(item, _Reply):
+                self._answer(item)
+                continue
+            if isinstance(item.record.event, CLASS_A):
+                await self._commit(item.record)
+            self._follow(item)
+
+    def _follow(self, item: _Followup) -> None:
         for effect in effects(item.before, item.record, item.after, self._ports.limits):
             self._perform(effect)
         self._participants.on_event(item.record, item.after)
@@ -389,8 +393,7 @@ class CallSession:
         await self._participants.close()
         while self._mailbox or self._followups:
             self._decide_waiting()
-            while self._followups:
-                await self._follow(self._followups.popleft())
+            await self._follow_all()
         self._closed = True
         if self._on_closed is not None:
             self._on_closed(self._state)

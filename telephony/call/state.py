@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Final
 
@@ -25,6 +25,7 @@ from telephony.call.transfer_events import (
     TransferMode,
     TransferStage,
 )
+from telephony.values import value
 
 _NO_TURN: Final = TurnId(0)
 
@@ -49,7 +50,7 @@ class LegPhase(StrEnum):
     REMOVED = "removed"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Trouble:
     """Something wrong with a leg's audio (`MediaTroubled`), from `at_us` until `over_us`; None: it goes on."""
 
@@ -59,7 +60,7 @@ class Trouble:
     over_us: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Leg:
     """One attachment to the call.
 
@@ -85,7 +86,7 @@ class Leg:
         return self.phase is LegPhase.CONNECTED
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Transfer:
     """A transfer under way, or the last one that ended (`outcome`).
 
@@ -110,7 +111,7 @@ class Transfer:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Said:
     """One contribution to the conversation as it was heard: what the agent's context is made of.
 
@@ -128,7 +129,7 @@ class Said:
     heard_by: LegId = CALLER
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True)
 class Conversation:
     """What was said and what is known; the agent's context is read from here."""
 
@@ -145,7 +146,7 @@ class Conversation:
     agent_failed: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True)
 class CallState:
     """A call at one position (`seq`) of its log.
 

@@ -7,11 +7,12 @@ this call, which goes on here; `refer`: the caller's own trunk is asked to make 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from telephony.call.ids import LegId, TransferId, UserName
 from telephony.call.marks import PII
+from telephony.values import value
 
 TransferMode = Literal["blind", "attended"]
 TransferMethod = Literal["bridge", "refer"]
@@ -24,7 +25,7 @@ AfterTarget = Literal["return", "end"]
 Answerer = Literal["person", "machine"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class LegRinging:
     """A phone that we dialled rings. `early_media`: it sends audio already (an announcement, its own ringing)."""
 
@@ -32,7 +33,7 @@ class LegRinging:
     early_media: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class LegReplaced:
     """Another phone took the place of a leg (RFC 3891, or a transfer by the caller): same call, same conversation.
 
@@ -43,7 +44,7 @@ class LegReplaced:
     by: LegId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class FloorGiven:
     """A person whom we dialled speaks with the caller."""
 
@@ -52,7 +53,7 @@ class FloorGiven:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class TransferRequested:
     """The caller is to be put through; recorded before anybody is rung.
 
@@ -73,7 +74,7 @@ class TransferRequested:
     agent_stays: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class TransferProgressed:
     """A stage was reached. `status`: the SIP status that said so, if one did."""
 
@@ -82,7 +83,7 @@ class TransferProgressed:
     status: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class TransferEnded:
     """What became of a transfer.
 
@@ -97,7 +98,7 @@ class TransferEnded:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class TrunkMeasured:
     """How setting up a leg went, once per attempt at a trunk (a failover makes two), for its figures (ASR, NER, PDD).
 
@@ -115,7 +116,7 @@ class TrunkMeasured:
     pdd_ms: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class AnswererJudged:
     """Who seems to have answered a call that we placed, by how the greeting went. Told once; the agent decides."""
 
