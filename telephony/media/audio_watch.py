@@ -13,30 +13,34 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from telephony.media import g711
+from telephony.media import g711, watch_loops
 from telephony.media.notices import Garbling
+from telephony.media.watch_loops import (
+    CLEAN,
+    CONSTANT,
+    OTHER_STEPS,
+    QUIET,
+    SIZE,
+    STEADY,
+    STEPS,
+    TOP,
+    WEIGHT,
+)  # fmt: skip
 from telephony.rtp.jitter_buffer import JitterBuffers
 
 Rows = NDArray[np.int64]
-Samples = NDArray[np.int16]
+Flags = NDArray[np.bool_]
 Sums = NDArray[np.float32]
 
-LOOK_EVERY: Final = 5
 CHECK_EVERY: Final = 25
-"""Rounds of 20 ms: looks ten times, questions twice a second."""
-_FADE: Final = np.float32(0.93)
+"""Rounds of 20 ms: questions twice a second."""
+_LOOK_PARTS: Final = 10
 _ENOUGH: Final = 5.0
 """Weight of about six looks with sound in them."""
-_SOUND: Final = 150.0
-"""Mean amplitude under which there is nothing to judge."""
-_DIGITAL_SILENCE: Final = 16
 _SILENT_LOOKS: Final = 24
 _STEADY_LOOKS: Final = 100
 """A line that has been without digital silence so long has noise of its own: then its lack is a fault."""
-_GATE_LOOKS: Final = 2
 _CONSTANT_LOOKS: Final = 5
-_CONSTANT_LEVEL: Final = 300
-_FULL_SCALE: Final = 31_000
 _CLIPPED: Final = 0.02
 _CLEAN_LOOKS: Final = 10
 _OTHER_LAW: Final = 0.95
@@ -48,30 +52,34 @@ _G722_LEVEL: Final = 1200.0
 _SMOOTH: Final = 0.8
 _LOUD: Final = 6000.0
 """G.711 octets taken for G.722 are louder than any voice."""
-_OTHER: Final = tuple(
-    g711.decode(
-        g711.encode(np.arange(65536, dtype=np.uint16).view(np.int16), law)[None],
-        np.array([1 - law]),
-    )[0].astype(np.float32)
-    for law in (g711.ULAW, g711.ALAW)
+_OTHER: Final = np.stack(
+    [
+        g711.decode(
+            g711.encode(np.arange(65536, dtype=np.uint16).view(np.int16), law)[None],
+            np.array([1 - law]),
+        )[0]
+        for law in (g711.ULAW, g711.ALAW)
+    ]
 )
 """By law: each sample read by that law, as the other law would have read its octet."""
 
 
 class AudioWatch:
-    """`rows` streams. `judge`, `silent` and `clipping` answer for one of them, twice a second."""
+    """`rows` streams. `judge`, `silent` and `clipping` answer for one of them, twice a second.
 
-    def __init__(self, rows: int) -> None:
+    `law` and `coded` (rows,): the law of each that is G.711, not `coded`; the array is kept. Without: none is.
+    """
+
+    def __init__(self, rows: int, law: Rows | None = None, coded: Flags | None = None) -> None:
+        self._law = np.zeros(rows, np.int64) if law is None else law
+        self._coded = np.ones(rows, np.bool_) if coded is None else coded
         self._seen = np.full(rows, -1, np.int64)
-        self._steps = np.zeros(rows, np.float32)
-        self._other_steps = np.zeros(rows, np.float32)
-        self._size = np.zeros(rows, np.float32)
-        self._top = np.zeros(rows, np.float32)
-        self._weight = np.zeros(rows, np.float32)
-        self._quiet = np.zeros(rows, np.int64)
-        self._steady = np.zeros(rows, np.int64)
-        self._constant = np.zeros(rows, np.int64)
-        self._clean = np.zeros(rows, np.int64)
+        self._sums = np.zeros((5, rows), np.float32)
+        self._looks = np.zeros((4, rows), np.int64)
+        self._steps, self._other_steps = self._sums[STEPS], self._sums[OTHER_STEPS]
+        self._size, self._top, self._weight = self._sums[SIZE], self._sums[TOP], self._sums[WEIGHT]
+        self._quiet, self._steady = self._looks[QUIET], self._looks[STEADY]
+        self._constant, self._clean = self._looks[CONSTANT], self._looks[CLEAN]
         self._heard = np.zeros(rows, np.bool_)
         self._suspected = np.zeros(rows, np.bool_)
         self._gated = np.zeros(rows, np.bool_)
@@ -79,71 +87,30 @@ class AudioWatch:
 
     def forget(self, row: int) -> None:
         """Another stream begins in this row, or the same one with another codec."""
-        for column in (self._steps, self._other_steps, self._size, self._top, self._weight):
-            column[row] = 0
-        for counter in (self._quiet, self._steady, self._constant, self._clean):
-            counter[row] = 0
+        self._sums[:, row] = 0
+        self._looks[:, row] = 0
         for flag in (self._heard, self._gated, self._clipped, self._suspected):
             flag[row] = False
         self._seen[row] = -1
 
-    def look(self, buffers: JitterBuffers, rows: Rows, laws: Rows | None = None) -> None:
-        """At the newest frame of `rows`, where one has come since the last look. `laws`: of each, for G.711."""
-        newest = buffers.top[rows]
-        fresh = (newest != self._seen[rows]) & (
-            buffers.tag[rows, newest & (buffers.tag.shape[1] - 1)] == newest
+    def look(self, buffers: JitterBuffers, sub_tick: int) -> None:
+        """At a tenth of the streams: called in every second sub-tick it comes to each ten times a second."""
+        watch_loops.look(
+            sub_tick // 2 % _LOOK_PARTS,
+            _LOOK_PARTS,
+            buffers.begun,
+            buffers.top,
+            buffers.tag,
+            buffers.pcm,
+            self._law,
+            self._coded,
+            _OTHER,
+            self._seen,
+            self._sums,
+            self._looks,
+            self._heard,
+            self._gated,
         )
-        rows, newest = rows[fresh], newest[fresh]
-        if not len(rows):
-            return
-        self._seen[rows] = newest
-        half = buffers.pcm.shape[2] // 2
-        pcm = buffers.pcm[rows, newest & (buffers.tag.shape[1] - 1), :half]
-        self._note(rows, pcm, None if laws is None else laws[fresh])
-
-    def _note(self, rows: Rows, pcm: Samples, laws: Rows | None) -> None:
-        samples = pcm.astype(np.float32)
-        amplitude = np.abs(samples)
-        peak = amplitude.max(axis=1)
-        size = _mean(amplitude)
-        at = (size > _SOUND).nonzero()[0]
-        if len(at):
-            heard = rows[at]
-            steps = _variation(samples[at])
-            other = steps if laws is None else _other_variation(pcm[at], laws[at], steps)
-            top = self._at_full_scale(amplitude, peak, at)
-            for column, fresh in (
-                (self._steps, steps),
-                (self._other_steps, other),
-                (self._size, size[at]),
-                (self._top, top),
-                (self._weight, np.float32(1.0)),
-            ):
-                column[heard] = column[heard] * _FADE + fresh
-            self._clean[heard] = np.where(top > 0, 0, self._clean[heard] + 1)
-        # All alike: then the first two are.
-        flat = pcm[:, 0] == pcm[:, 1]
-        alike = flat.nonzero()[0]
-        if len(alike):
-            flat[alike] = (pcm[alike] == pcm[alike, :1]).all(axis=1)
-        self._note_silence(rows, flat & (peak <= _DIGITAL_SILENCE))
-        constant = flat & (peak > _CONSTANT_LEVEL)
-        self._constant[rows] = np.where(constant, self._constant[rows] + 1, 0)
-
-    def _at_full_scale(self, amplitude: Sums, peak: Sums, at: Rows) -> Sums:
-        """Share of the samples, of those frames; most have none."""
-        top = np.zeros(len(at), np.float32)
-        loud = (peak[at] >= _FULL_SCALE).nonzero()[0]
-        if len(loud):
-            top[loud] = (amplitude[at[loud]] >= _FULL_SCALE).mean(axis=1)
-        return top
-
-    def _note_silence(self, rows: Rows, silent: NDArray[np.bool_]) -> None:
-        sounding = rows[~silent]
-        self._gated[sounding] |= self._heard[sounding] & (self._quiet[sounding] >= _GATE_LOOKS)
-        self._heard[sounding] = True
-        self._steady[sounding] += 1
-        self._quiet[rows] = np.where(silent, self._quiet[rows] + 1, 0)
 
     def suspects(self, rows: Rows) -> Rows:
         """Those of `rows` of which the questions below may be answered by yes."""
@@ -198,29 +165,6 @@ class AudioWatch:
 
     def _other_law(self, row: int) -> bool:
         return float(self._other_steps[row]) < _OTHER_LAW * float(self._steps[row])
-
-
-def _mean(rows: Sums) -> Sums:
-    """Of each row; numpy's own takes six times as long."""
-    mean: Sums = rows @ np.full(rows.shape[1], 1 / rows.shape[1], np.float32)
-    return mean
-
-
-def _variation(samples: Sums) -> Sums:
-    """Mean step from sample to sample of each row."""
-    steps = samples[:, 1:] - samples[:, :-1]
-    return _mean(np.abs(steps, out=steps))
-
-
-def _other_variation(pcm: Samples, laws: Rows, steps: Sums) -> Sums:
-    """The same as the other law would have read the octets; `steps` where the law is neither."""
-    other = steps.copy()
-    for law in (g711.ULAW, g711.ALAW):
-        chosen = (laws == law).nonzero()[0]
-        if len(chosen):
-            octets = pcm[chosen].view(np.uint16)
-            other[chosen] = _variation(_OTHER[law].take(octets))
-    return other
 
 
 def _roughness(pcm: NDArray[Any]) -> float:

@@ -7,15 +7,16 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from telephony.media.audio_watch import CHECK_EVERY, LOOK_EVERY, AudioWatch
+from telephony.media.audio_watch import CHECK_EVERY, AudioWatch
 from telephony.media.handles import SlotHandle
 from telephony.media.notices import MediaLost, Notice, TroubleKind
 from telephony.media.packet_legs import CLOCK_STEP, PacketLeg, PacketLegs
 from telephony.media.parameters import MediaSettings
 from telephony.media.quality_account import RECENT, Line, QualityAccount, Totals
-from telephony.media.reports import ONE_WAY_AFTER, deafness
+from telephony.media.reports import deafness
 from telephony.media.slots import QUARTERS, rows_of_quarter
 from telephony.media.troubles import Troubles
+from telephony.media.visits import ONE_WAY_AFTER
 from telephony.rtp.quality import OPUS
 
 SUB_TICKS_PER_SECOND = 200
@@ -44,8 +45,8 @@ class PacketReports:
         notices: list[Notice] = []
         round_number, quarter = divmod(sub_tick, QUARTERS)
         rows = rows_of_quarter(self._legs.buffers.begun, quarter)
-        if round_number % LOOK_EVERY == 0 and len(rows):
-            self._watch.look(self._legs.buffers, rows)
+        if sub_tick % 2:
+            self._watch.look(self._legs.buffers, sub_tick)
         if round_number % CHECK_EVERY == 0 and len(rows):
             self._check(rows, now, notices)
         for row, leg in self._legs.items():

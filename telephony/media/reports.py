@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telephony.media import g711
-from telephony.media.audio_watch import CHECK_EVERY, LOOK_EVERY, AudioWatch
+from telephony.media.audio_watch import CHECK_EVERY, AudioWatch
 from telephony.media.counters import Counters
 from telephony.media.leg import Leg
 from telephony.media.legs import RELATCH_SILENCE, Legs
@@ -20,18 +20,14 @@ from telephony.media.quality_account import Line, QualityAccount, Totals
 from telephony.media.rtcp_exchange import DEAF_LOSS, RtcpExchange
 from telephony.media.slots import QUARTERS, RtpSlots, rows_of_quarter
 from telephony.media.troubles import Troubles
-from telephony.media.visits import ROUNDS, Heard, Visits
+from telephony.media.visits import ASK, MEASURE, ONE_WAY_AFTER, PARTS, REPORT, Heard, Visits
 from telephony.rtp.quality import G711, G722, OPUS, Impairment, mouth_to_ear_ms
 
 Rows = NDArray[np.int64]
 
-_VISIT_EVERY: Final = 10
-ONE_WAY_AFTER: Final = 1.8
-"""Seconds without a packet of a peer that does not suppress silence."""
 _DIGITS_EVERY: Final = 10
 _LONG_DELAY_MS: Final = 150.0
 """From here on it counts beside the loss."""
-_NO_LAW: Final = -1
 _IMPAIRMENTS: Final[dict[MediaCodec, Impairment]] = {
     MediaCodec.ULAW: G711, MediaCodec.ALAW: G711, MediaCodec.G722: G722, MediaCodec.OPUS: OPUS,
 }  # fmt: skip
@@ -61,12 +57,10 @@ class Reports:
         self._settings = settings
         self._slots = slots
         self._heard = (narrow, wide)
-        self._watches = AudioWatch(slots.rows), AudioWatch(slots.rows)
+        self._watches = AudioWatch(slots.rows, slots.law, slots.coded), AudioWatch(slots.rows)
         self._legs = legs
         self._unwell = np.zeros(slots.rows, np.bool_)
         self._visits = Visits(slots, narrow, wide)
-        self._quality_due = np.full(slots.rows, np.inf)
-        self._troubled = np.zeros(slots.rows, np.bool_)
         self._lost_told = np.zeros(slots.rows, np.bool_)
         self._rtcp = RtcpExchange(slots, legs, datagrams, counters)
         self._accounts: dict[int, _Account] = {}
@@ -77,9 +71,8 @@ class Reports:
         quality = QualityAccount(now, self._settings.quality_interval)
         self._accounts[row] = _Account(quality, Troubles(handle))
         self._rtcp.start(row, now, chance)
-        self._unwell[row] = self._troubled[row] = self._lost_told[row] = False
-        self._quality_due[row] = quality.due
-        self._visits.start(row)
+        self._unwell[row] = self._lost_told[row] = False
+        self._visits.start(row, quality.due)
         for watch in self._watches:
             watch.forget(row)
 
@@ -90,7 +83,7 @@ class Reports:
 
     def stop(self, leg: Leg, now: float) -> None:
         """Before the leg's tables are cleared."""
-        self._quality_due[leg.row] = np.inf
+        self._visits.quality_due[leg.row] = np.inf
         del self._accounts[leg.row]
         self._rtcp.stop(leg, now)
 
@@ -100,26 +93,18 @@ class Reports:
         if sub_tick % QUARTERS == 0:
             self._rtcp.receive(now)
         notices: list[Notice] = []
-        round_number = sub_tick // QUARTERS
-        if round_number % LOOK_EVERY == 0:
-            self._look(sub_tick % QUARTERS)
-        if round_number % CHECK_EVERY == 0:
+        if sub_tick // QUARTERS % CHECK_EVERY == 0:
             self._check(sub_tick % QUARTERS, now, notices)
         if sub_tick % _DIGITS_EVERY == 0:
             self._finish_digits(now, notices)
-        if sub_tick % _VISIT_EVERY == 0:
-            self._visit(self._visits.part(sub_tick // _VISIT_EVERY % ROUNDS), now, notices)
+        if sub_tick % 2 == 0:
+            self._visit(sub_tick // 2 % PARTS, now, notices)
+            return notices
+        narrow, wide = self._watches
+        narrow.look(self._heard[0].buffers, sub_tick)
+        if self._slots.coders:
+            wide.look(self._heard[1].buffers, sub_tick)
         return notices
-
-    def _look(self, quarter: int) -> None:
-        narrow, wide = (table.buffers for table in self._heard)
-        rows = rows_of_quarter(narrow.begun, quarter)
-        if len(rows):
-            laws = np.where(self._slots.coded[rows], _NO_LAW, self._slots.law[rows])
-            self._watches[0].look(narrow, rows, laws)
-        rows = rows_of_quarter(wide.begun, quarter)
-        if len(rows):
-            self._watches[1].look(wide, rows)
 
     def _check(self, quarter: int, now: float, notices: list[Notice]) -> None:
         """Asks those streams that sound odd, or did so far."""
@@ -144,18 +129,15 @@ class Reports:
             if not leg.digits.open:
                 self._legs.open_digits.discard(row)
 
-    def _visit(self, rows: Rows, now: float, notices: list[Notice]) -> None:
-        """By arrays, which of these have something to tell; the others are as they were."""
-        if not len(rows):
-            return
-        odd = self._visits.note(rows) | self._troubled[rows] | self._rtcp.deaf[rows]
-        odd |= now - self._slots.heard_at[rows] > ONE_WAY_AFTER
-        for row in rows[self._rtcp.due[rows] <= now].tolist():
-            self._rtcp.send(self._legs.by_row[row], now)
-        for row in rows[self._quality_due[rows] <= now].tolist():
-            self._measure(row, now, notices)
-        for row in rows[odd].tolist():
-            self._ask(self._legs.by_row[row], self._accounts[row], now, notices)
+    def _visit(self, part: int, now: float, notices: list[Notice]) -> None:
+        """Those of this part that have something to tell; the others are as they were."""
+        for row, due in self._visits.visit(part, self._rtcp.deaf, self._rtcp.due, now):
+            if due & REPORT:
+                self._rtcp.send(self._legs.by_row[row], now)
+            if due & MEASURE:
+                self._measure(row, now, notices)
+            if due & ASK:
+                self._ask(self._legs.by_row[row], self._accounts[row], now, notices)
 
     def _measure(self, row: int, now: float, notices: list[Notice]) -> None:
         leg, account = self._legs.by_row[row], self._accounts[row]
@@ -163,7 +145,7 @@ class Reports:
             return
         line = self._line(leg)
         quality = account.quality.measure(leg.handle, self._totals(row), line, now)
-        self._quality_due[row] = account.quality.due
+        self._visits.quality_due[row] = account.quality.due
         self._visits.slow[row] = mouth_to_ear_ms(line.round_trip, line.depth) > _LONG_DELAY_MS
         if quality is not None:
             notices.append(quality)
@@ -182,7 +164,7 @@ class Reports:
         notices += account.troubles.tell(TroubleKind.ONE_WAY, one_way, now)
         poor = account.quality.poor(*self._visits.recent(row), line)
         notices += account.troubles.tell(TroubleKind.POOR, poor, now)
-        self._troubled[row] = account.troubles.of_line or self._lost_told[row]
+        self._visits.troubled[row] = account.troubles.of_line or self._lost_told[row]
 
     def _tell_lost(self, leg: Leg, silent_for: float, now: float, notices: list[Notice]) -> None:
         if silent_for > RELATCH_SILENCE:
