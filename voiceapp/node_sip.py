@@ -103,6 +103,7 @@ class NodeSip:
             TransferParts(
                 plan=lambda: parts.board.plan,
                 dial=self.dialler.dial,
+                check=self.dialler.check,
                 refer_uri=self.dialler.refer_uri,
                 wire=self.wire,
                 plane=parts.board.plane,

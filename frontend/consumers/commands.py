@@ -26,6 +26,8 @@ class DeskCommand:
     needs: frozenset[str] = frozenset()
     takes: frozenset[str] = frozenset()
     words: str = ""
+    is_deed: bool = True
+    """A question leaves nothing in the audit unless it is refused for want of permission."""
 
 
 COMMANDS: Final[Mapping[str, DeskCommand]] = {
@@ -38,6 +40,13 @@ COMMANDS: Final[Mapping[str, DeskCommand]] = {
     ),
     "return": DeskCommand(
         "desk.return", access.TAKE_OVER, takes=frozenset({"brief"}), words="hand calls back"
+    ),
+    "transfer_check": DeskCommand(
+        "desk.transfer_check",
+        access.TRANSFER,
+        needs=frozenset({"to"}),
+        words="put calls through",
+        is_deed=False,
     ),
     "transfer": DeskCommand(
         "desk.transfer",
@@ -84,7 +93,8 @@ class CommandDesk:
         if command.permission is not None and not self._viewer.may(command.permission):
             await self._audit(f"{message['name']}_refused", message["call"])
             return _no("permission", f"You may not {command.words}.")
-        await self._audit(message["name"], message["call"])
+        if command.is_deed:
+            await self._audit(message["name"], message["call"])
         try:
             reply = await self._hub.request_call(
                 message["call"],

@@ -23,6 +23,7 @@ from telephony.call.commands import (
 from telephony.call.errors import CallError, IllegalTransitionError, RequestError
 from telephony.call.ids import LegId, TransferId, UserName
 from telephony.call.transfer_events import TransferMode
+from telephony.gateway.dial_order import DialRefusedError
 from telephony.gateway.switchboard import LiveCall, Switchboard
 from telephony.gateway.transfer import Transfers
 from telephony.legs.webrtc_leg import WebRtcLeg
@@ -107,11 +108,25 @@ class DeskGateway:
 
     # ------------------------------------------------------------------------------- transfers
 
+    def check_transfer(self, call: str, destination: str) -> None:
+        """Before a person at the desk decides, and before the caller hears anything of it. Raises: RequestError."""
+        self._check(self._board.find(call), destination)
+
+    def _check(self, live: LiveCall, destination: str) -> None:
+        try:
+            self._transfers.check(live, destination)
+        except DialRefusedError as refused:
+            raise RequestError(refused.reason, refused.user_message) from refused
+
     async def transfer(
         self, call: str, who: str, destination: str, mode: TransferMode, brief: str, key: str
     ) -> tuple[TransferId, int]:
-        """Its name, by which the events tell how it goes. Where it may lead is judged when it is dialled."""
+        """Its name, by which the events tell how it goes. Where it may lead is judged now, and again when it is dialled."""
         live = self._board.find(call)
+        if (
+            live.session.state.transfer is None
+        ):  # else the call itself says no, or it is a repetition
+            self._check(live, destination)
         name = self._transfers.new_id()
         command = RequestTransfer(
             actor=who,

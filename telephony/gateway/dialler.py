@@ -91,6 +91,10 @@ class Dialler:
         parts.spawn("dial", self._begin(work, allowed, dialling))
         return dialling
 
+    def check(self, order: DialOrder) -> None:
+        """What `dial` would be refused for, if it were asked now. Raises: DialRefusedError."""
+        self._judged(order)
+
     def refer_uri(self, order: DialOrder) -> str:
         """What the other side of a trunk is to call for us (RFC 3515): judged, and one of today's calls, like our own.
 

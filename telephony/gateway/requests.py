@@ -69,6 +69,7 @@ class NodeRequests:
             "desk.take": self._desk_take,
             "desk.return": self._desk_return,
             "desk.end": self._desk_end,
+            "desk.transfer_check": self._desk_transfer_check,
             "desk.transfer": self._desk_transfer,
             "desk.transfer_complete": self._desk_transfer_complete,
             "desk.transfer_cancel": self._desk_transfer_cancel,
@@ -135,6 +136,10 @@ class NodeRequests:
     async def _desk_end(self, args: Args) -> Answer:
         seq = await self._desk.end(text(args, "call"), text(args, "who"), text(args, "id"))
         return {"seq": seq}
+
+    async def _desk_transfer_check(self, args: Args) -> Answer:
+        self._desk.check_transfer(text(args, "call"), text(args, "to"))
+        return {}
 
     async def _desk_transfer(self, args: Args) -> Answer:
         transfer, seq = await self._desk.transfer(

@@ -57,14 +57,19 @@ from telephony.sip.message import HeaderPair
 _DECLINED: Final = frozenset({"busy", "declined", "forbidden", "unknown_number", "number_changed"})
 _UNANSWERED: Final = frozenset({"no_answer", "timeout"})
 _GIVEN_UP: Final = "cancelled"
+_NO_LEG: Final = LegId("none")  # of a target that is only judged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferParts:
-    """What transfers work with. `refer_uri`: the URI that a trunk's side is to call, judged like a call of ours."""
+    """What transfers work with. `refer_uri`: the URI that a trunk's side is to call, judged like a call of ours.
+
+    `check` raises DialRefusedError if that order would be refused.
+    """
 
     plan: Callable[[], DialPlan]
     dial: Dial
+    check: Callable[[DialOrder], None]
     refer_uri: Callable[[DialOrder], str]
     wire: Wire
     plane: Plane
@@ -98,6 +103,14 @@ class Transfers:
 
     def new_id(self) -> TransferId:
         return TransferId(self._parts.new_id())
+
+    def check(self, live: LiveCall, destination: str) -> None:
+        """May it be called now, as the target of this call? Raises: DialRefusedError."""
+        session = live.session
+        order = DialOrder(
+            call=session, media=live.media, leg=_NO_LEG, destination=destination, purpose="transfer"
+        )
+        self._parts.check(order)
 
     def method_of(self, live: LiveCall, destination: str, mode: TransferMode) -> TransferMethod:
         """A trunk that takes REFER makes the call itself; phones of ours are known to nobody but us."""

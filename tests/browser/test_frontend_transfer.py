@@ -64,3 +64,25 @@ def test_who_may_not_transfer_sees_a_button_that_says_so(visit: Visit) -> None:
     button = page.get_by_role("button", name="Transfer", exact=True)
     expect(button).to_be_disabled()
     expect(button).to_have_attribute("title", "You may not put calls through.")
+
+
+def test_a_target_that_may_not_be_called_is_refused_in_the_dialog_and_nothing_happens(
+    visit: Visit,
+) -> None:
+    page = visit("/calls/c-hours/", "ravi")
+    page.get_by_role("button", name="Transfer", exact=True).click()
+    to = page.get_by_label("To", exact=True)
+    to.fill("+1 900 555 0100")
+    page.get_by_role("radio", name="Speak with them first").check()
+    page.keyboard.press("Enter")
+
+    dialog = page.get_by_role("dialog", name="Transfer the call")
+    expect(dialog.get_by_role("alert")).to_contain_text("costly ranges are dialled only where")
+    expect(to).to_be_focused()
+    expect(to).to_have_value("+1 900 555 0100")
+    expect(page.locator("body")).not_to_have_class("on-air")
+    expect(page.get_by_role("group", name="Transfer", exact=True)).to_be_hidden()
+    to.press("Backspace")
+    expect(dialog.get_by_role("alert")).to_be_hidden()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()

@@ -72,9 +72,10 @@ async def test_a_target_who_is_busy_leaves_the_caller_with_the_agent(tmp_path: P
 
 async def test_a_number_that_rules_do_not_allow_is_never_dialled(tmp_path: Path) -> None:
     async with talking(tmp_path) as (node, carrier, call):
-        await transfer(node, call, "+19005550100")
-        [ended] = await told(node, call, "TransferEnded")
-        assert ended["outcome"] == "refused"
+        with pytest.raises(RequestError, match="destination"):
+            await transfer(node, call, "+19005550100")
+        [row] = (await node.ask("calls.rows"))["rows"]
+        assert (row["floor"], row["transfer"]) == ("agent", None)
         assert carrier.invites == []
 
 

@@ -62,6 +62,9 @@ class FakeDialler:
         self.dialled.append(FakeDialling(order, listener, self.plane))
         return self.dialled[-1]
 
+    def check(self, order: DialOrder) -> None:
+        self._judge()
+
     def refer_uri(self, order: DialOrder) -> str:
         self._judge()
         self.referred.append(order)

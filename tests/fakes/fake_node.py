@@ -52,9 +52,12 @@ from telephony.call.machine import decide
 from telephony.call.ports import BusMessage, Handler
 from telephony.call.serial import record_to_json, row
 from telephony.call.state import CallState
+from telephony.outbound_rules import MESSAGES
 
 BEGINNING_US = 1_763_600_000_000_000
 RECEPTIONIST = AgentRef("receptionist", 3)
+COSTLY = "+1900"
+"""Numbers that begin so are not dialled."""
 
 Answer = Callable[[str, str], Awaitable[str]]
 """(call, offer) -> answer."""
@@ -118,7 +121,7 @@ class FakeNode:
         for handler in (
             "calls.rows", "calls.events", "widget.start", "widget.resume", "widget.text",
             "widget.end", "desk.listen", "desk.stop", "desk.take", "desk.return", "desk.end",
-            "desk.transfer", "desk.transfer_complete", "desk.transfer_cancel",
+            "desk.transfer_check", "desk.transfer", "desk.transfer_complete", "desk.transfer_cancel",
         ):  # fmt: skip
             bus.serve(handler, self._handler(handler, getattr(self, handler.replace(".", "_"))))
 
@@ -249,6 +252,11 @@ class FakeNode:
         except CallError as error:
             raise RequestError(error.code, error.user_message) from error
         return self.record(call, *events, actor=command.actor)
+
+    async def desk_transfer_check(self, args: Mapping[str, Any]) -> Mapping[str, Any]:
+        if args["to"].startswith(COSTLY):
+            raise RequestError("costly", MESSAGES["costly"])
+        return {}
 
     async def desk_transfer(self, args: Mapping[str, Any]) -> Mapping[str, Any]:
         """The target is dialled; `target_rings` and `target_answers` go on."""

@@ -60,6 +60,7 @@ class House:
             TransferParts(
                 plan=lambda: PLAN,
                 dial=self.dialler.dial,
+                check=self.dialler.check,
                 refer_uri=self.dialler.refer_uri,
                 wire=self.wire,
                 plane=self.plane,

@@ -35,6 +35,7 @@ COMMANDS = {
     "listen": ("listen_call", {"sdp": "v=0"}),
     "take": ("take_over_call", {}),
     "return": ("take_over_call", {}),
+    "transfer_check": ("transfer_call", {"to": "200"}),
     "transfer": ("transfer_call", {"to": "200", "mode": "blind"}),
     "transfer_complete": ("transfer_call", {}),
     "transfer_cancel": ("transfer_call", {}),
@@ -148,6 +149,7 @@ async def test_a_call_is_put_through_and_the_page_sees_how_it_goes(
 ) -> None:
     page = await page_of(*ALL)
     await page.open()
+    assert (await page.command("transfer_check", id="k0", to="200"))["ok"]
     result = await page.command("transfer", to="200", mode="blind", brief="a quick one")
     assert (result["ok"], result["transfer"]) == (True, "t1")
     asked = bus.asked("desk.transfer")[0]

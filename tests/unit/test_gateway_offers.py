@@ -59,6 +59,7 @@ class House:
         self.tasks: list[asyncio.Task[None]] = []
         self.bench = CallBench(max_calls=2)
         self.plane = FakePlane()
+        self.dialler = FakeDialler(self.plane)
         clock, numbers = self.bench.clock, count(1)
         self.board = Switchboard(self.bench.registry, self.plane, clock, self.spawn, None)
         choice = AgentChoice("desk", 3, {})
@@ -69,8 +70,9 @@ class House:
         transfers = Transfers(
             TransferParts(
                 plan=lambda: self.board.plan,
-                dial=FakeDialler(self.plane).dial,
-                refer_uri=FakeDialler(self.plane).refer_uri,
+                dial=self.dialler.dial,
+                check=self.dialler.check,
+                refer_uri=self.dialler.refer_uri,
                 wire=FakeWire(),
                 plane=self.plane,
                 new_id=lambda: "t1",
@@ -200,6 +202,21 @@ async def refused(request: Coroutine[Any, Any, Any]) -> str:
     with pytest.raises((RequestError, CallGoneError)) as refusal:
         await request
     return str(refusal.value.code)
+
+
+async def test_a_target_that_may_not_be_called_is_refused_before_the_call_knows_of_it(
+    house: House,
+) -> None:
+    house.desk.check_transfer(house.call, "+15550123")
+    house.dialler.refused = "destination"
+    before = house.board.find(house.call).session.state
+    with pytest.raises(RequestError) as checked:
+        house.desk.check_transfer(house.call, "+15550123")
+    with pytest.raises(RequestError) as asked:
+        await house.desk.transfer(house.call, "ann", "+15550123", "blind", "", "k1")
+    for refused in (checked.value, asked.value):
+        assert (refused.code, refused.text) == ("destination", "That number may not be called.")
+    assert house.board.find(house.call).session.state == before
 
 
 async def test_a_supervisor_transfers_completes_nothing_too_early_and_cancels(house: House) -> None:

@@ -40,23 +40,42 @@ const MODES = [
   ["attended", "Speak with them first", "You take the call, the caller waits, and you decide when they are put through."],
 ];
 
-// Resolves to {to, mode, brief?}, or null if cancelled. `targets`: [{to, label}] that are suggested.
-export async function askTransfer({ targets }) {
-  const to = el("input", { type: "text", id: "transfer-to", name: "to", maxlength: 200, autocomplete: "off", required: true, list: "transfer-targets", "aria-describedby": "transfer-to-hint" });
+// Resolves to {to, mode, brief?}, or null if cancelled. `targets`: [{to, label}] that are suggested. `check(to)` rejects, with words for
+// the person, a target that may not be called: the dialog stays open, and nothing has happened.
+export async function askTransfer({ targets, check }) {
+  const to = el("input", { type: "text", id: "transfer-to", name: "to", maxlength: 200, autocomplete: "off", required: true, list: "transfer-targets", "aria-describedby": "transfer-to-error transfer-to-hint" });
+  const error = el("span", { class: "error", id: "transfer-to-error", role: "alert", hidden: true });
+  const target = () => to.value.trim().replace(/[\s()]/g, "");
   const list = el("datalist", { id: "transfer-targets" }, targets.map((target) => el("option", { value: target.to, label: target.label })));
   const modes = MODES.map(([value, label, hint], i) => el("label", { class: "choice" },
     el("input", { type: "radio", name: "mode", value, checked: i === 0 }), el("span", {}, el("b", { text: label }), el("span", { class: "hint", text: hint }))));
   const brief = el("input", { type: "text", maxlength: 500, autocomplete: "off" });
   const form = el("form", { method: "dialog" }, el("h2", { text: "Transfer the call" }),
-    el("div", { class: "field" }, el("label", { for: "transfer-to", text: "To" }), to, el("span", { class: "hint", id: "transfer-to-hint", text: "A colleague’s phone or a number with country code, such as +44 20 7946 0000." })), list,
+    el("div", { class: "field" }, el("label", { for: "transfer-to", text: "To" }), to, error, el("span", { class: "hint", id: "transfer-to-hint", text: "A colleague’s phone or a number with country code, such as +44 20 7946 0000." })), list,
     el("fieldset", { class: "choices" }, el("legend", { text: "How" }), modes),
     el("label", { class: "field" }, el("span", { text: "Note for the record (optional)" }), brief),
     el("div", { class: "buttons" },
       el("button", { class: "button", value: "no", formnovalidate: true, type: "button", onclick: () => dialog.close("no") }, "Cancel"),
       el("button", { class: "button primary", value: "yes", text: "Transfer" })));
   const dialog = el("dialog", { "aria-label": "Transfer the call" }, form);
+  const say = (words) => {
+    error.textContent = words;
+    error.hidden = !words;
+    to.setAttribute("aria-invalid", String(Boolean(words)));
+  };
+  to.addEventListener("input", () => say(""));
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    try {
+      await check(target());
+      dialog.close("yes");
+    } catch (refusal) {
+      say(refusal.message);
+      to.focus();
+    }
+  });
   if ((await show(dialog, to)) !== "yes") return null;
-  const wish = { to: to.value.trim().replace(/[\s()]/g, ""), mode: form.elements.mode.value };
+  const wish = { to: target(), mode: form.elements.mode.value };
   return brief.value.trim() ? { ...wish, brief: brief.value.trim() } : wish;
 }
 

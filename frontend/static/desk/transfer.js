@@ -29,7 +29,8 @@ export class TransferBar {
 
   async ask() {
     const row = this.row;
-    const wish = await askTransfer({ targets: this.targets });
+    const check = (to) => this.actions.command(row.id, "transfer_check", { to });
+    const wish = await askTransfer({ targets: this.targets, check });
     if (!wish) return;
     if (wish.mode === "attended" && !this.actions.onAir) await this.actions.take();
     await this.actions.command(row.id, "transfer", wish);
