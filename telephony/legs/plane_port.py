@@ -13,9 +13,9 @@ class Plane(Protocol):
     """Slots, voices and commands; all calls in the loop's thread."""
 
     def reserve_rtp(
-        self, remote: tuple[str, int] | None = None, *, nat: bool = False
+        self, remote: tuple[str, int] | None = None, *, nat: bool = False, v6: bool = False
     ) -> tuple[SlotHandle, int]:
-        """A slot and its local port. Raises: NoMediaCapacityError."""
+        """A slot and its local port, of IPv6 if `remote` or, without it, `v6` says so. Raises: NoMediaCapacityError."""
 
     def add_packet_slot(
         self, send: Callable[[bytes], None], *, payload_type: int = 111

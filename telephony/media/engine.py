@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from telephony.media.addresses import AddressBook
 from telephony.media.comfort import ComfortNoise
 from telephony.media.counters import Counters
 from telephony.media.ears import Ears
@@ -41,7 +42,13 @@ LEVELS_EVERY: Final = 10
 class Engine:
     """The tables of a plane and their order of work."""
 
-    def __init__(self, settings: MediaSettings, datagrams: Datagrams, tap: AudioTap | None) -> None:
+    def __init__(
+        self,
+        settings: MediaSettings,
+        datagrams: Datagrams,
+        tap: AudioTap | None,
+        addresses: AddressBook,
+    ) -> None:
         rtp, packet = settings.rtp_capacity, settings.packet_capacity
         slots = rtp + packet
         self.settings = settings
@@ -55,10 +62,10 @@ class Engine:
         self.ears = Ears(slots, self.voices, self.meters, self.counters, handles[:slots], tap)
         self.slots = RtpSlots(rtp)
         self.buffers = JitterBuffers(rtp, FRAME_SAMPLES)
-        self.ledger = PortLedger(len(datagrams.local_ports))
+        self.ledger = PortLedger(len(datagrams.local_ports), datagrams.first_v6)
         self.wide_buffers = JitterBuffers(rtp, WIDE)
         self.intake = Intake(self.slots, self.buffers, self.wide_buffers, self.counters)
-        self.legs = Legs(self.slots, self.intake, self.counters, self.ledger)
+        self.legs = Legs(self.slots, self.intake, self.counters, self.ledger, addresses)
         self.receiver = Receiver(self.slots, self.buffers, self.legs, datagrams, self.counters)
         noise = self.intake.noise
         self.stream_playback = StreamPlayback(self.buffers, self.floor, 0, noise)

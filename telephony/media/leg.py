@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import dataclass, field
+from functools import partial
+from ipaddress import IPv4Network, IPv6Network
 
+from telephony.media.addresses import AddressBook, is_v6
 from telephony.media.handles import SlotHandle
 from telephony.media.ordered import OrderedDecoder
 from telephony.media.parameters import RtpParameters
@@ -43,18 +45,14 @@ class Leg:
     """(ssrc, next sequence, next timestamp's step base, packets in order) of a stream that does not fit."""
 
 
-def address_number(host: str) -> int:
-    """IPv4 text to an integer; 0 for anything else, which is then never sent to."""
-    try:
-        return int.from_bytes(socket.inet_aton(host), "big")
-    except OSError:
-        return 0
-
-
-def latch_rule(parameters: RtpParameters, signalled: Source) -> LatchRule:
-    """The guard of one leg, from its SDP and its trunk. A key may be pressed before there is any audio."""
+def latch_rule(parameters: RtpParameters, signalled: Source, addresses: AddressBook) -> LatchRule:
+    """The guard of one leg, from its SDP and its trunk. Networks of the other family say nothing to it."""
+    v6 = is_v6(parameters.remote[0])
+    sixth = tuple(net for net in parameters.media_networks if v6 and isinstance(net, IPv6Network))
     networks = tuple(
-        (int(net.network_address), int(net.netmask)) for net in parameters.media_networks
+        (int(net.network_address), int(net.netmask))
+        for net in parameters.media_networks
+        if not v6 and isinstance(net, IPv4Network)
     )
     accepted = {parameters.payload_type, *(number for number, _ in parameters.accepted)}
     # A key may be pressed before anything is said, and a silent phone may send comfort noise alone.
@@ -62,4 +60,5 @@ def latch_rule(parameters: RtpParameters, signalled: Source) -> LatchRule:
     accepted.update(number for number in beside if number is not None)
     accepted |= {number for number in (parameters.dtmf_payload_type,) if number is not None}
     ptime = max(parameters.ptime_ms, 20) / 1000
-    return LatchRule(signalled, networks, frozenset(accepted), ptime)
+    further = partial(addresses.lies_in, networks=sixth) if sixth else None
+    return LatchRule(signalled, networks, frozenset(accepted), ptime, further)

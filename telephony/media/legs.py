@@ -5,15 +5,16 @@ Runs in the plane's thread, row by row, on at most 200 datagrams per port and su
 
 from __future__ import annotations
 
-import socket
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
 
+from telephony.media.addresses import RESERVED, AddressBook
 from telephony.media.counters import Counters
 from telephony.media.handles import SlotHandle
 from telephony.media.intake import Intake
-from telephony.media.leg import Leg, address_number, latch_rule
+from telephony.media.leg import Leg, latch_rule
 from telephony.media.notices import Digit, Latched, Notice
 from telephony.media.parameters import RtpParameters
 from telephony.media.registry import PortLedger
@@ -31,9 +32,16 @@ class Legs:
     """All legs' slow paths. `table_changed` is set when a source was learnt or left."""
 
     def __init__(
-        self, slots: RtpSlots, intake: Intake, counters: Counters, ledger: PortLedger
+        self,
+        slots: RtpSlots,
+        intake: Intake,
+        counters: Counters,
+        ledger: PortLedger,
+        addresses: AddressBook,
     ) -> None:
         ports = ledger.count
+        self.addresses = addresses
+        addresses.in_use = self._sixth_in_use
         self._ledger = ledger
         self._slots = slots
         self._intake = intake
@@ -48,8 +56,8 @@ class Legs:
 
     def start(self, handle: SlotHandle, row: int, parameters: RtpParameters, now: float) -> None:
         """The slot's arrays are started; nothing is heard before its latch."""
-        signalled = (address_number(parameters.remote[0]), parameters.remote[1])
-        latch = Latch(latch_rule(parameters, signalled))
+        signalled = (self.addresses.number(parameters.remote[0]), parameters.remote[1])
+        latch = Latch(latch_rule(parameters, signalled, self.addresses))
         leg = self.by_row[row] = Leg(row, handle, parameters, signalled, now, latch)
         self._intake.clear(row)
         self._slots.configure(row, parameters, signalled[0])
@@ -59,7 +67,7 @@ class Legs:
     def change(self, row: int, parameters: RtpParameters, now: float) -> None:
         """A new SDP. The source known so far stays until another one is latched."""
         leg = self.by_row[row]
-        signalled = (address_number(parameters.remote[0]), parameters.remote[1])
+        signalled = (self.addresses.number(parameters.remote[0]), parameters.remote[1])
         source = int(self._slots.address[row]), int(self._slots.remote_port[row])
         moved = signalled != leg.signalled
         if leg.parameters.receiving != parameters.receiving:
@@ -71,7 +79,7 @@ class Legs:
         self._intake.equip(leg)
         if leg.ever_latched and not moved:
             self._slots.address[row], self._slots.remote_port[row] = source
-        leg.latch = Latch(latch_rule(parameters, signalled))
+        leg.latch = Latch(latch_rule(parameters, signalled, self.addresses))
         self._expect(row, True)
 
     def stop(self, row: int) -> None:
@@ -87,6 +95,14 @@ class Legs:
         self.expecting[port] = bool(self.unlatched[port])
         self.relearning[row] = on and row in self.by_row and self.by_row[row].ever_latched
 
+    def _sixth_in_use(self) -> Iterable[int]:
+        """Numbers of IPv6 addresses that legs send to, hear from or were promised."""
+        slots = self._slots
+        heard = (slots.key >> np.uint64(16)) & np.uint64(0xFFFF_FFFF)
+        known = {int(number) for number in (*slots.address[slots.active], *heard[slots.active])}
+        known.update(leg.signalled[0] for leg in self.by_row.values())
+        return [number for number in known if number >= RESERVED]
+
     def promised(self) -> set[tuple[int, int, int]]:
         """Of un-latched legs: index of the local port, address and port that the SDP named."""
         return {
@@ -99,7 +115,7 @@ class Legs:
         """After 2 s without a packet the same stream may come from elsewhere (a NAT that forgot)."""
         leg = self.by_row[row]
         if leg.latch is None and leg.ever_latched:
-            leg.latch = Latch(latch_rule(leg.parameters, leg.signalled))
+            leg.latch = Latch(latch_rule(leg.parameters, leg.signalled, self.addresses))
             self._expect(row, True)
 
     def take_notices(self) -> list[Notice]:
@@ -146,8 +162,8 @@ class Legs:
         self._expect(row, False)
         self._ledger.settled(int(slots.port[row]), leg.handle)
         self.table_changed = True
-        host = socket.inet_ntoa(source[0].to_bytes(4, "big"))
-        self._notices.append(Latched(leg.handle, (host, source[1]), now))
+        place = self.addresses.host(source[0]), source[1]
+        self._notices.append(Latched(leg.handle, place, now))
         self._intake.begin(leg, packet)
         self.known(row, source, packet, now)
 

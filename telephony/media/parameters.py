@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
 from telephony.sdp.crypto import Crypto
 
@@ -32,7 +32,7 @@ class MediaCodec(StrEnum):
 class RtpParameters:
     """One negotiated stream, both ways.
 
-    `remote`: IPv4 address and port of the peer's SDP. `payload_type` is what we send, and is accepted; `accepted`
+    `remote`: IP address and port of the peer's SDP. `payload_type` is what we send, and is accepted; `accepted`
     holds further payload types with their codec (a peer may send any it was answered). The codec of the first
     `StartRtp` decides whether the slot is heard at 8 or 16 kHz, for its whole life.
     `dtmf_payload_type` is accepted, and sent unless `dtmf_send_payload_type` says otherwise; `dtmf_rate_hz` is the
@@ -52,7 +52,7 @@ class RtpParameters:
     dtmf_rate_hz: int = 8000
     comfort_noise_payload_type: int | None = 13
     inband_digits: bool = False
-    media_networks: tuple[IPv4Network, ...] = ()
+    media_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     ptime_ms: int = 20
     sending: bool = True
     receiving: bool = True
@@ -65,9 +65,13 @@ class RtpParameters:
 
 @dataclass(frozen=True, slots=True)
 class MediaSettings:
-    """Sizes and thresholds. `rtp_ports`: even local ports; 0 = any free port. Capacities are multiples of 4."""
+    """Sizes and thresholds. `rtp_ports`: even local ports; 0 = any free port. Capacities are multiples of 4.
+
+    `bind_v6`: IPv6 address that has the same ports; empty: none.
+    """
 
     bind_address: str = "127.0.0.1"
+    bind_v6: str = ""
     rtp_ports: tuple[int, ...] = (0,)
     rtp_capacity: int = 512
     packet_capacity: int = 64

@@ -20,12 +20,14 @@ from typing import Final
 import numpy as np
 
 from telephony.media import opus, udp
+from telephony.media.addresses import AddressBook, is_v6
 from telephony.media.clock import MediaClock, MonotonicClock
 from telephony.media.commands import Command
 from telephony.media.counters import Counters
 from telephony.media.dispatch import Dispatcher
 from telephony.media.engine import Engine
 from telephony.media.handles import SlotHandle, VoiceHandle, index_of
+from telephony.media.joined import JoinedDatagrams
 from telephony.media.notices import Notice
 from telephony.media.packet_legs import PacketLeg
 from telephony.media.parameters import MediaSettings
@@ -62,10 +64,21 @@ class PlaneStats:
     counters: Counters
 
 
-def open_datagrams(settings: MediaSettings) -> Datagrams:
+def open_datagrams(settings: MediaSettings, addresses: AddressBook) -> Datagrams:
     """The pool of ports of these settings. Raises: OSError if none of them is free."""
+    ports, buffer = settings.rtp_ports, settings.receive_buffer_bytes
+    if is_v6(settings.bind_address):
+        return PlainDatagrams(settings.bind_address, ports, buffer, addresses)
     kind = udp.MmsgDatagrams if udp.available() else PlainDatagrams
-    return kind(settings.bind_address, settings.rtp_ports, settings.receive_buffer_bytes)
+    fourth = kind(settings.bind_address, ports, buffer)
+    if not settings.bind_v6:
+        return fourth
+    try:
+        sixth = PlainDatagrams(settings.bind_v6, ports, buffer, addresses)
+    except OSError:
+        fourth.close()
+        raise
+    return JoinedDatagrams(fourth, sixth)
 
 
 class MediaPlane:
@@ -79,11 +92,13 @@ class MediaPlane:
         tap: AudioTap | None = None,
         clock: MediaClock | None = None,
         entropy: random.Random | None = None,
+        addresses: AddressBook | None = None,
     ) -> None:
-        self._datagrams = datagrams or open_datagrams(settings)
+        addresses = addresses or AddressBook()
+        self._datagrams = datagrams or open_datagrams(settings, addresses)
         self._clock = clock or MonotonicClock()
         self._entropy = entropy or random.SystemRandom()
-        self._engine = Engine(settings, self._datagrams, tap)
+        self._engine = Engine(settings, self._datagrams, tap, addresses)
         self._ledger = self._engine.ledger
         self._dispatcher = Dispatcher(self._engine, self._entropy)
         self._commands: deque[tuple[Command, ...]] = deque()
@@ -100,17 +115,18 @@ class MediaPlane:
     # ----------------------------------------------------------------------------------------------- reservations
 
     def reserve_rtp(
-        self, remote: tuple[str, int] | None = None, *, nat: bool = False
+        self, remote: tuple[str, int] | None = None, *, nat: bool = False, v6: bool = False
     ) -> tuple[SlotHandle, int]:
         """A slot and the local port to write into the SDP; `StartRtp` follows, or `Remove`.
 
-        Give the peer's SDP address if it is known, and whether other addresses may send (`media_networks`).
+        Give the peer's SDP address if it is known, else whether it will be of IPv6 (`v6`), and whether other addresses
+        may send (`media_networks`).
         Raises: NoMediaCapacityError, with nothing allocated.
         """
         registry = self._engine.registry
         handle = SlotHandle(registry.take(registry.rtp))
         try:
-            port = self._ledger.take(handle, remote, nat=nat)
+            port = self._ledger.take(handle, remote, nat=nat, v6=v6)
         except Exception:
             registry.give_back(handle)
             raise

@@ -62,6 +62,10 @@ class Datagrams(Protocol):
     @property
     def local_ports(self) -> tuple[int, ...]: ...
 
+    @property
+    def first_v6(self) -> int:
+        """Index of the first port of IPv6, whose addresses are numbers of `AddressBook`; those before are of IPv4."""
+
     def receive(self, into: Arrivals) -> int:
         """Rows filled: all RTP that waits, at most 1,024 of one port. Never blocks."""
 

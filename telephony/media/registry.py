@@ -11,6 +11,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
+from telephony.media.addresses import is_v6
 from telephony.media.errors import NoMediaCapacityError
 from telephony.media.handles import compose, generation_of, index_of
 from telephony.media.slots import QUARTERS, quarter_of
@@ -80,9 +81,13 @@ class Registry:
 
 
 class PortLedger:
-    """Which legs share a local port: no two with one signalled address, and few that are still to be latched."""
+    """Which legs share a local port: no two with one signalled address, and few that are still to be latched.
 
-    def __init__(self, ports: int) -> None:
+    Indexes from `first_v6` on are ports of IPv6, those before of IPv4.
+    """
+
+    def __init__(self, ports: int, first_v6: int | None = None) -> None:
+        self._first_v6 = ports if first_v6 is None else first_v6
         self._legs: list[dict[int, Remote | None]] = [{} for _ in range(ports)]
         self._open: list[set[int]] = [set() for _ in range(ports)]
 
@@ -90,16 +95,18 @@ class PortLedger:
     def count(self) -> int:
         return len(self._legs)
 
-    def take(self, handle: int, remote: Remote | None, *, nat: bool) -> int:
+    def take(self, handle: int, remote: Remote | None, *, nat: bool, v6: bool = False) -> int:
         """Index of the port for a new leg, which is open if other addresses than `remote` may send.
 
-        Raises: NoMediaCapacityError.
+        `v6`: the family where `remote` is not known. Raises: NoMediaCapacityError.
         """
         is_open = nat or remote is None
+        v6 = v6 if remote is None else is_v6(remote[0])
         fitting = [
             port
             for port, legs in enumerate(self._legs)
-            if not (is_open and self._open[port])
+            if (port >= self._first_v6) is v6
+            and not (is_open and self._open[port])
             and (remote is None or remote not in list(legs.values()))
         ]
         if not fitting:

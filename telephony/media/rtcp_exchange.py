@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from telephony.media.counters import Counters
-from telephony.media.leg import Leg, address_number
+from telephony.media.leg import Leg
 from telephony.media.legs import Legs
 from telephony.media.ports import Datagrams
 from telephony.media.slots import RtpSlots
@@ -159,7 +159,7 @@ class RtcpExchange:
         if leg.parameters.rtcp_mux:
             return address, port
         if told is not None and leg.signalled == (address, port):
-            return address_number(told[0]), told[1]
+            return self._legs.addresses.number(told[0]), told[1]
         return address, port + 1
 
     def _own_ssrc(self, row: int) -> int:

@@ -8,6 +8,8 @@ import socket
 from dataclasses import dataclass
 from typing import Any, Final
 
+from telephony.media.addresses import AddressBook, is_v6
+
 log = logging.getLogger(__name__)
 
 EXPEDITED: Final = 0xB8
@@ -63,12 +65,16 @@ def _bind_pair(address: str, port: int, receive_buffer: int) -> SocketPair:
 
 
 def _bind(address: str, port: int, receive_buffer: int) -> socket.socket:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock = socket.socket(socket.AF_INET6 if is_v6(address) else socket.AF_INET, socket.SOCK_DGRAM)
     try:
         sock.setblocking(False)
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, EXPEDITED)
+        if is_v6(address):
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, EXPEDITED)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        else:
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, EXPEDITED)
         sock.bind((address, port))
     except (OSError, OverflowError):
         sock.close()
@@ -79,8 +85,9 @@ def _bind(address: str, port: int, receive_buffer: int) -> socket.socket:
 class RtcpSockets:
     """RTCP of each port of the pool."""
 
-    def __init__(self, sockets: list[socket.socket | None]) -> None:
+    def __init__(self, sockets: list[socket.socket | None], addresses: AddressBook) -> None:
         self._sockets = sockets
+        self._addresses = addresses
         # Sixteen reads that find nothing take 25 us; asking once which have something, 2.
         self._waiting = selectors.DefaultSelector()
         for index, sock in enumerate(sockets):
@@ -94,10 +101,10 @@ class RtcpSockets:
             sock: Any = key.fileobj
             for _ in range(_RTCP_READS):
                 try:
-                    data, (host, port) = sock.recvfrom(_MAX_RTCP_BYTES)
+                    data, (host, port, *_) = sock.recvfrom(_MAX_RTCP_BYTES)
                 except OSError:
                     break
-                got.append((key.data, data, int.from_bytes(socket.inet_aton(host), "big"), port))
+                got.append((key.data, data, self._addresses.number(host), port))
         return got
 
     def send(self, index: int, packet: bytes, address: int, remote_port: int) -> None:
@@ -105,9 +112,8 @@ class RtcpSockets:
         sock = self._sockets[index]
         if sock is None:
             return
-        host = socket.inet_ntoa(address.to_bytes(4, "big"))
         try:
-            sock.sendto(packet, (host, remote_port))
+            sock.sendto(packet, (self._addresses.host(address), remote_port))
         except OSError:
             log.debug("rtcp_not_sent", extra={"port_index": index})
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telephony.media import receive_loops
+from telephony.media.addresses import AddressBook
 from telephony.media.ports import Arrivals
 from telephony.media.sockets import RtcpSockets, bind_pairs
 
@@ -79,8 +80,9 @@ class MmsgDatagrams:
     def __init__(self, bind_address: str, ports: tuple[int, ...], receive_buffer: int) -> None:
         pairs = bind_pairs(bind_address, ports, receive_buffer)
         self._sockets = [pair.rtp for pair in pairs]
-        self._rtcp = RtcpSockets([pair.rtcp for pair in pairs])
+        self._rtcp = RtcpSockets([pair.rtcp for pair in pairs], AddressBook())
         self.local_ports = tuple(sock.getsockname()[1] for sock in self._sockets)
+        self.first_v6 = len(pairs)
         self.dropped_sends = 0
         self._fds = [sock.fileno() for sock in self._sockets]
         self._index = {fd: i for i, fd in enumerate(self._fds)}

@@ -1,51 +1,65 @@
-"""The pool of RTP sockets by `recvfrom` and `sendto`, where `recvmmsg` is missing: correct, for fewer calls."""
+"""The pool of RTP sockets by `recvfrom` and `sendto`: all of IPv6, and IPv4 where `recvmmsg` is missing."""
 
 from __future__ import annotations
 
-import socket
+import select
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from telephony.media.ports import Arrivals
+from telephony.media.addresses import AddressBook, is_v6
+from telephony.media.ports import TRUNCATED, Arrivals
 from telephony.media.sockets import RtcpSockets, bind_pairs
 
 ROWS_PER_PORT: Final = 1024
 
 
 class PlainDatagrams:
-    """`Datagrams` over any UDP sockets."""
+    """`Datagrams` over any UDP sockets of one family, which is that of the address."""
 
-    def __init__(self, bind_address: str, ports: tuple[int, ...], receive_buffer: int) -> None:
+    def __init__(
+        self,
+        bind_address: str,
+        ports: tuple[int, ...],
+        receive_buffer: int,
+        addresses: AddressBook | None = None,
+    ) -> None:
+        self._addresses = addresses or AddressBook()
         pairs = bind_pairs(bind_address, ports, receive_buffer)
         self._sockets = [pair.rtp for pair in pairs]
-        self._rtcp = RtcpSockets([pair.rtcp for pair in pairs])
+        self._rtcp = RtcpSockets([pair.rtcp for pair in pairs], self._addresses)
         self.local_ports = tuple(sock.getsockname()[1] for sock in self._sockets)
+        self.first_v6 = 0 if is_v6(bind_address) else len(pairs)
         self.dropped_sends = 0
         self._turn = 0
+        self._index = {sock.fileno(): index for index, sock in enumerate(self._sockets)}
+        self._poll = select.poll()
+        for fd in self._index:
+            self._poll.register(fd, select.POLLIN)
 
-    def receive(self, into: Arrivals) -> int:
-        filled = 0
+    def receive(self, into: Arrivals, filled: int = 0) -> int:
+        """`filled`: rows that another pool has filled; the answer counts them too."""
+        readable = self._poll.poll(0)
         self._turn += 1
-        for at in range(len(self._sockets)):
-            index = (at + self._turn) % len(self._sockets)
+        for at in range(len(readable)):
+            index = self._index[readable[(at + self._turn) % len(readable)][0]]
             filled = self._receive_port(index, into, filled)
         return filled
 
     def _receive_port(self, index: int, into: Arrivals, filled: int) -> int:
-        sock = self._sockets[index]
+        sock, number = self._sockets[index], self._addresses.number
         for row in range(filled, min(filled + ROWS_PER_PORT, into.rows)):
             try:
-                data, (host, port) = sock.recvfrom(into.ROW_BYTES + 1)
+                data, (host, port, *_) = sock.recvfrom(into.ROW_BYTES + 1)
             except OSError:
                 return row
-            whole = len(data) <= into.ROW_BYTES
-            into.size[row] = len(data) if whole else -1
+            size = len(data)
+            into.size[row] = size if size <= into.ROW_BYTES else TRUNCATED
             data = data[: into.ROW_BYTES]
             into.data[row, : len(data)] = np.frombuffer(data, np.uint8)
             into.port[row] = index
-            into.address[row] = int.from_bytes(socket.inet_aton(host), "big")
+            into.address[row] = number(host)
             into.source_port[row] = port
             filled = row + 1
         return filled
@@ -76,8 +90,7 @@ class PlainDatagrams:
             self._rtcp.send(port, packet, address, remote_port)
             return
         try:
-            host = socket.inet_ntoa(address.to_bytes(4, "big"))
-            self._sockets[port].sendto(packet, (host, remote_port))
+            self._sockets[port].sendto(packet, (self._addresses.host(address), remote_port))
         except OSError:
             self.dropped_sends += 1
 

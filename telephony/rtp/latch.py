@@ -7,13 +7,14 @@ other is believed. What arrives before is never heard.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from telephony.rtp.packet import RtpPacket
 
 Source = tuple[int, int]
-"""IPv4 address as an integer, and port."""
+"""Address as a 32-bit number (an IPv6 address has one that stands for it), and port."""
 
 NEEDED: Final = 3
 _WINDOW: Final = 0.060
@@ -24,15 +25,18 @@ _MAX_CANDIDATES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class LatchRule:
-    """`networks`: (address, mask) pairs besides the SDP's own address."""
+    """`networks`: (address, mask) pairs besides the SDP's own address; `further`: admits what a mask cannot tell."""
 
     signalled: Source
     networks: tuple[tuple[int, int], ...]
     payload_types: frozenset[int]
     ptime: float = 0.020
+    further: Callable[[int], bool] | None = None
 
     def admits(self, source: Source) -> bool:
         if source == self.signalled:
+            return True
+        if self.further is not None and self.further(source[0]):
             return True
         return any(source[0] & mask == address for address, mask in self.networks)
 

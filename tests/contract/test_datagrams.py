@@ -1,4 +1,4 @@
-"""One contract for all pools of UDP ports: batched and plain; and one call through them."""
+"""One contract for all pools of UDP ports: batched and plain, of both families; and one call through them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from telephony.media import udp
+from telephony.media.addresses import AddressBook
 from telephony.media.commands import Enqueue, Listen, Remove, Route, StartRtp
 from telephony.media.notices import Latched, Notice, PlayoutProgress, PlayoutState
 from telephony.media.parameters import MediaSettings, RtpParameters
-from telephony.media.plane import MediaPlane
+from telephony.media.plane import MediaPlane, open_datagrams
 from telephony.media.ports import Arrivals, Datagrams
 from telephony.media.udp_plain import PlainDatagrams
 from telephony.rtp.packet import RtpPacket, build_packet
@@ -160,3 +161,98 @@ async def test_a_call_over_real_sockets_and_the_real_thread(pool: Datagrams, pee
     assert states[-1] is PlayoutState.DONE
     assert len(tap.of(slot)) >= 160 * 20
     assert peer.recvfrom(2000)[1][1] == port
+
+
+# ------------------------------------------------------------------------------------------------- IPv6
+
+SIXTH = "::1"
+
+
+@pytest.fixture
+def addresses() -> AddressBook:
+    return AddressBook()
+
+
+@pytest.fixture
+def both(addresses: AddressBook) -> Iterator[Datagrams]:
+    settings = MediaSettings(bind_v6=SIXTH, rtp_ports=(0, 0), receive_buffer_bytes=1 << 20)
+    opened = open_datagrams(settings, addresses)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def sixth_peer() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        sock.bind((SIXTH, 0))
+        sock.settimeout(2)
+        yield sock
+
+
+def test_ports_of_ipv6_come_behind_those_of_ipv4(
+    both: Datagrams, peer: socket.socket, sixth_peer: socket.socket, addresses: AddressBook
+):
+    assert (both.first_v6, len(both.local_ports)) == (2, 4)
+    peer.sendto(b"four", (LOOPBACK, both.local_ports[1]))
+    sixth_peer.sendto(b"sixsix", (SIXTH, both.local_ports[3]))
+    arrivals = receive(both, 2)
+    assert arrivals.port[:2].tolist() == [1, 3]
+    assert arrivals.size[:2].tolist() == [4, 6]
+    assert [addresses.host(int(number)) for number in arrivals.address[:2]] == [LOOPBACK, SIXTH]
+    assert arrivals.source_port[1] == sixth_peer.getsockname()[1]
+
+
+def test_rows_of_both_families_leave_from_their_ports(
+    both: Datagrams, peer: socket.socket, sixth_peer: socket.socket, addresses: AddressBook
+):
+    packets = np.arange(3 * 172, dtype=np.uint32).astype(np.uint8).reshape(3, 172)
+    places = (peer, sixth_peer, sixth_peer)
+    hosts = np.array([addresses.number(h) for h in (LOOPBACK, SIXTH, SIXTH)], np.uint32)
+    ports = np.array([sock.getsockname()[1] for sock in places], np.uint16)
+    both.send_rows(
+        packets, np.full(3, 172), np.array([2, 1, 0]), np.array([0, 2, 3]), hosts, ports
+    )  # fmt: skip
+    got = [sock.recvfrom(2000) for sock in places]
+    assert [data for data, _ in got] == [packets[row].tobytes() for row in (2, 1, 0)]
+    assert [source[1] for _, source in got] == [both.local_ports[at] for at in (0, 2, 3)]
+
+
+def test_reports_of_ipv6_come_and_go_by_the_port_above(
+    both: Datagrams, sixth_peer: socket.socket, addresses: AddressBook
+):
+    sixth_peer.sendto(b"report", (SIXTH, both.local_ports[2] + 1))
+    got: list[tuple[int, bytes, int, int]] = []
+    for _ in range(100):
+        got = both.receive_rtcp()
+        if got:
+            break
+        select.select([], [], [], 0.01)
+    number = addresses.number(SIXTH)
+    assert got == [(2, b"report", number, sixth_peer.getsockname()[1])]
+    both.send_one(2, b"answer", number, sixth_peer.getsockname()[1], rtcp=True)
+    data, source = sixth_peer.recvfrom(2000)
+    assert (data, source[1]) == (b"answer", both.local_ports[2] + 1)
+
+
+def test_a_datagram_of_ipv6_longer_than_a_row_is_marked_as_truncated(
+    both: Datagrams, sixth_peer: socket.socket
+):
+    sixth_peer.sendto(bytes(Arrivals.ROW_BYTES + 1), (SIXTH, both.local_ports[2]))
+    assert receive(both, 1).size[0] == -1
+
+
+def test_rtp_over_ipv6_leaves_with_expedited_forwarding(
+    both: Datagrams, sixth_peer: socket.socket, addresses: AddressBook
+):
+    sixth_peer.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, 1)
+    to = addresses.number(SIXTH), sixth_peer.getsockname()[1]
+    both.send_one(2, b"marked", *to, rtcp=False)
+    _, ancillary, _, _ = sixth_peer.recvmsg(2000, socket.CMSG_SPACE(4))
+    assert [data[0] for _, kind, data in ancillary if kind == socket.IPV6_TCLASS] == [46 << 2]
+
+
+def test_a_pool_of_ipv6_alone():
+    settings = MediaSettings(bind_address=SIXTH, rtp_ports=(0,))
+    opened = open_datagrams(settings, AddressBook())
+    assert opened.first_v6 == 0
+    opened.close()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 
 import numpy as np
 from numpy.typing import NDArray
 
+from telephony.media.addresses import AddressBook
 from telephony.media.ports import Arrivals
 
 
@@ -23,10 +23,12 @@ class Sent:
 
 
 class MemoryDatagrams:
-    """`Datagrams` without sockets."""
+    """`Datagrams` without sockets; a port in `v6` is one of IPv6, and comes last."""
 
-    def __init__(self, *local_ports: int) -> None:
-        self._ports = local_ports or (10000,)
+    def __init__(self, *local_ports: int, v6: tuple[int, ...] = ()) -> None:
+        self._ports = (local_ports or (10000,)) + v6
+        self.first_v6 = len(self._ports) - len(v6)
+        self.addresses = AddressBook()
         self._waiting: deque[tuple[int, bytes, tuple[str, int]]] = deque()
         self._rtcp: deque[tuple[int, bytes, tuple[str, int]]] = deque()
         self.sent: list[Sent] = []
@@ -50,13 +52,14 @@ class MemoryDatagrams:
             into.data[filled, : len(kept)] = np.frombuffer(kept, np.uint8)
             into.size[filled] = len(data) if len(data) <= into.ROW_BYTES else -1
             into.port[filled] = index
-            into.address[filled] = int(IPv4Address(host))
+            into.address[filled] = self.addresses.number(host)
             into.source_port[filled] = port
             filled += 1
         return filled
 
     def receive_rtcp(self) -> list[tuple[int, bytes, int, int]]:
-        taken = [(i, data, int(IPv4Address(host)), port) for i, data, (host, port) in self._rtcp]
+        number = self.addresses.number
+        taken = [(i, data, number(host), port) for i, data, (host, port) in self._rtcp]
         self._rtcp.clear()
         return taken
 
@@ -81,7 +84,7 @@ class MemoryDatagrams:
     def send_one(
         self, port: int, packet: bytes, address: int, remote_port: int, *, rtcp: bool
     ) -> None:
-        remote = (str(IPv4Address(address)), remote_port)
+        remote = (self.addresses.host(address), remote_port)
         self.sent.append(Sent(self._ports[port], remote, packet, rtcp))
 
     def close(self) -> None:

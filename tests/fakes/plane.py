@@ -29,10 +29,11 @@ class FakePlane:
         return number
 
     def reserve_rtp(
-        self, remote: tuple[str, int] | None = None, *, nat: bool = False
+        self, remote: tuple[str, int] | None = None, *, nat: bool = False, v6: bool = False
     ) -> tuple[SlotHandle, int]:
         self.remotes.append(remote)
-        return SlotHandle(self._take()), 40_000
+        sixth = v6 if remote is None else ":" in remote[0]
+        return SlotHandle(self._take()), 46_000 if sixth else 40_000
 
     def add_packet_slot(
         self, send: Callable[[bytes], None], *, payload_type: int = 111

@@ -122,6 +122,7 @@ class Line:
     """The plane, its time, and all it told."""
 
     ports: tuple[int, ...] = (10000,)
+    v6_ports: tuple[int, ...] = ()
     settings: MediaSettings = field(
         default_factory=lambda: MediaSettings(rtp_capacity=8, packet_capacity=4, voice_capacity=8)
     )
@@ -129,10 +130,14 @@ class Line:
     told: list[Notice] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.datagrams = MemoryDatagrams(*self.ports)
+        self.datagrams = MemoryDatagrams(*self.ports, v6=self.v6_ports)
         self.tap = RecordingTap()
         self.plane = MediaPlane(
-            self.settings, datagrams=self.datagrams, tap=self.tap, entropy=random.Random(1)
+            self.settings,
+            datagrams=self.datagrams,
+            tap=self.tap,
+            entropy=random.Random(1),
+            addresses=self.datagrams.addresses,
         )
 
     def apply(self, *commands: Command) -> None:
