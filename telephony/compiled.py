@@ -13,12 +13,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.core.typing.templates import Signature
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def compiled(*signatures: str) -> Callable[[Function], Function]:
-    """A decorator; `signatures` in numba's words: `"i8(u1[:,::1], i8[::1])"`, a result and its arguments.
+def compiled(*signatures: str | Signature) -> Callable[[Function], Function]:
+    """A decorator; `signatures` in numba's words: `"i8(u1[:,::1], i8[::1])"`, a result and its arguments, or its types.
 
     Without a signature: for a function that only compiled ones of the same module call (a change in another module
     would not compile its callers again). Raises, when the module is imported: numba's TypingError for code that does

@@ -44,7 +44,7 @@ class Key(NamedTuple):
 
 
 class InbandKeys:
-    """`rows` streams of one rate."""
+    """`rows` streams of one rate. `wanted`: which of them, `streams`: how many."""
 
     def __init__(self, rows: int, rate_hz: int) -> None:
         samples = rate_hz // 50
@@ -54,6 +54,7 @@ class InbandKeys:
         self._waves = np.concatenate((np.cos(angle), np.sin(angle)), axis=1).astype(np.float32)
         self._scale = np.float32(2 / samples**2)
         self.wanted = np.zeros(rows, np.bool_)
+        self.streams = 0
         self._key = np.full(rows, _NO_KEY, np.int64)
         self._hits = np.zeros(rows, np.int64)
         self._misses = np.zeros(rows, np.int64)
@@ -62,6 +63,7 @@ class InbandKeys:
     def enable(self, row: int, on: bool) -> None:
         if on != self.wanted[row]:
             self.wanted[row] = on
+            self.streams += 1 if on else -1
             self._forget(np.array([row]))
 
     def _forget(self, rows: Rows) -> None:
