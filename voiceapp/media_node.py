@@ -73,7 +73,8 @@ class MediaNode:
             self._scheduler,
             max_calls=configuration.max_calls,
             agent_places=lambda: parts.brains.calls,
-            has_agent=lambda: [s.state.agent is not None for s in self._registry.sessions()],
+            calls=lambda: len(self._registry),
+            agent_calls=lambda: self._registry.agent_calls,
         )
         self._registry = CallRegistry(
             SessionPorts(
@@ -88,7 +89,7 @@ class MediaNode:
             new_id=lambda: CallId(f"c-{secrets.token_hex(8)}"),
         )
         self._board = Switchboard(
-            self._registry, self._plane, self._scheduler, self._spawn, parts.make_participant
+            self._registry, self._plane, self._scheduler, parts.make_participant
         )
         self._sip = NodeSip(
             configuration,

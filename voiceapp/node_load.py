@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from telephony.admission import Admission, Load, Measured, Refusal
@@ -30,7 +30,8 @@ class NodeLoad:
         *,
         max_calls: int,
         agent_places: Callable[[], int | None],
-        has_agent: Callable[[], Sequence[bool]],
+        calls: Callable[[], int],
+        agent_calls: Callable[[], int],
     ) -> None:
         self.admission = admission
         self.measured = Measured()
@@ -39,7 +40,8 @@ class NodeLoad:
         self._timers = TimerSet(scheduler)
         self._max_calls = max_calls
         self._agent_places = agent_places
-        self._has_agent = has_agent
+        self._calls = calls
+        self._agent_calls = agent_calls
         self._cpu_s = _cpu_seconds()
         self._overruns = 0
         self._at = scheduler.monotonic()
@@ -61,13 +63,13 @@ class NodeLoad:
 
     def refusal(self, calls: int, agent: bool) -> Refusal | None:
         """For the registry: why one more call is not taken."""
-        load = self._load(calls, self._agents() if agent else 0)
+        load = self._load(calls, self._agent_calls() if agent else 0)
         return self.admission.refusal(load, self._scheduler.monotonic(), agent=agent)
 
     def unavailable(self, calls: int) -> Refusal | None:
         """For OPTIONS: why new calls should go elsewhere."""
         return self.admission.unavailable(
-            self._load(calls, self._agents()), self._scheduler.monotonic()
+            self._load(calls, self._agent_calls()), self._scheduler.monotonic()
         )
 
     def taken(self) -> None:
@@ -92,9 +94,6 @@ class NodeLoad:
             media_places=self._plane.free_rtp_slots,
         )
 
-    def _agents(self) -> int:
-        return sum(self._has_agent())
-
     # ------------------------------------------------------------------------------- measuring
 
     def _again(self) -> None:
@@ -111,7 +110,7 @@ class NodeLoad:
             cpu=(cpu_s - self._cpu_s) / passed,
         )
         self._cpu_s, self._overruns, self._at = cpu_s, overruns, now
-        calls = len(self._has_agent())
+        calls = self._calls()
         if self.admission.measure(self.measured, calls, now):
             self._tell(calls)
         self._again()

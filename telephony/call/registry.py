@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
@@ -32,7 +33,10 @@ Admit = Callable[[int, bool], Refusal | None]
 
 
 class CallRegistry:
-    """Live calls by id, and calls that have just ended. For the loop's thread. `opened`: one more was taken."""
+    """Live calls by id, and calls that have just ended. For the loop's thread.
+
+    `opened`: one more was taken. `agents`: how many calls each agent has; those between people are not in it.
+    """
 
     def __init__(
         self,
@@ -47,36 +51,47 @@ class CallRegistry:
         self._opened = opened
         self._new_id = new_id
         self._sessions: dict[CallId, CallSession] = {}
+        self._agent_of: dict[CallId, str] = {}
+        self.agents = Counter[str]()
         self._ended: dict[CallId, CallState] = {}
         self._timers = TimerSet(ports.scheduler)
 
     def __len__(self) -> int:
         return len(self._sessions)
 
+    @property
+    def agent_calls(self) -> int:
+        """Calls that an agent listens to."""
+        return len(self._agent_of)
+
     def refusal(self, *, agent: bool = True) -> Refusal | None:
         """Why one more call is not taken, or None: asked before anything is allocated for it."""
         return self._admit(len(self._sessions), agent)
 
     def open(
-        self, audio: CallAudio, call: CallId | None = None, *, agent: bool = True
+        self, audio: CallAudio, call: CallId | None = None, *, agent: str | None = None
     ) -> CallSession:
         """A running session without a call yet: attach the leg, join the agent, then `StartCall`.
 
+        `agent`: the name of the one that will listen; None for a call between people.
         Raises: NoCapacityError when the node takes no more calls.
         """
-        refusal = self.refusal(agent=agent)
+        refusal = self.refusal(agent=agent is not None)
         if refusal is not None:
             raise NoCapacityError(refusal.reason)
         name = self._new_id() if call is None else call
         session = CallSession(name, self._ports, audio, self._session_closed)
         self._sessions[name] = session
+        if agent is not None:
+            self._agent_of[name] = agent
+            self.agents[agent] += 1
         session.start()
         self._opened()
         return session
 
     def discard(self, session: CallSession) -> None:
         """Takes back a session that got no call; its room is free at once."""
-        self._sessions.pop(session.id, None)
+        self._leave(session.id)
         session.abandon()
 
     def publish(self, topic: str, body: Mapping[str, Any]) -> None:
@@ -139,11 +154,20 @@ class CallRegistry:
             log.error("calls_left_hanging", extra={"calls": len(self._sessions)})
 
     def _session_closed(self, state: CallState) -> None:
-        self._sessions.pop(state.id, None)
+        self._leave(state.id)
         if state.phase is Phase.NEW:
             return
         self._ended[state.id] = state
         self._timers.set(state.id, ENDED_KEPT_S, partial(self._forget, state.id))
+
+    def _leave(self, call: CallId) -> None:
+        self._sessions.pop(call, None)
+        agent = self._agent_of.pop(call, None)
+        if agent is None:
+            return
+        self.agents[agent] -= 1
+        if not self.agents[agent]:
+            del self.agents[agent]
 
     def _forget(self, call: CallId) -> None:
         del self._ended[call]

@@ -91,6 +91,14 @@ class _Reply:
     future: asyncio.Future[int]
     outcome: Outcome
 
+    def give(self) -> None:
+        if self.future.done():
+            return
+        if isinstance(self.outcome, int):
+            self.future.set_result(self.outcome)
+        else:
+            self.future.set_exception(self.outcome)
+
 
 class CallSession:
     """A call in progress. Implements `CallAccess` for its participants."""
@@ -118,6 +126,8 @@ class CallSession:
         self._abandoned = False
         self._began_s = ports.scheduler.monotonic()
         self.refused = 0
+        self.after_close: Callable[[], None] = lambda: None
+        """Called when nothing of the call runs any more; set by whoever cleans up behind it."""
         self.transfer_method: Callable[[str, TransferMode], TransferMethod] = lambda *_: "bridge"
         """How a destination is reached; set by whoever carries transfers out."""
 
@@ -133,8 +143,8 @@ class CallSession:
 
     def start(self) -> None:
         """Begins to act on commands; call once."""
-        loop = asyncio.get_running_loop()
-        self._owner = loop.create_task(self._run(), name=f"call {self.id}")
+        self._owner = asyncio.create_task(self._run(), name=f"call {self.id}")
+        self._owner.add_done_callback(lambda _: self.after_close())
 
     def abandon(self) -> None:
         """Ends a session that got no call: nothing is logged, and its task goes by itself."""
@@ -208,10 +218,9 @@ class CallSession:
 
     def request_transfer(self, wish: CallerTransfer) -> None:
         method = self.transfer_method(wish.destination, wish.mode)
-        transfer = TransferId(f"a{self._state.seq}")
-        wished = asdict(wish)
+        name, wished = TransferId(f"a{self._state.seq}"), asdict(wish)
         self.post(
-            RequestTransfer(actor="agent", transfer=transfer, method=method, by="agent", **wished)
+            RequestTransfer(actor="agent", transfer=name, method=method, by="agent", **wished)
         )
 
     def complete_transfer(self) -> None:
@@ -330,7 +339,7 @@ class CallSession:
         while self._followups:
             item = self._followups.popleft()
             if isinstance(item, _Reply):
-                self._answer(item)
+                item.give()
                 continue
             if isinstance(item.record.event, CLASS_A):
                 await self._commit(item.record)
@@ -342,14 +351,6 @@ class CallSession:
         self._participants.on_event(item.record, item.after)
         self._publish(item)
         self._watch_last_words(item.record.event)
-
-    def _answer(self, reply: _Reply) -> None:
-        if reply.future.done():
-            return
-        if isinstance(reply.outcome, int):
-            reply.future.set_result(reply.outcome)
-        else:
-            reply.future.set_exception(reply.outcome)
 
     async def _commit(self, record: Recorded) -> None:
         try:

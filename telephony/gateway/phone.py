@@ -204,10 +204,7 @@ class PhoneGateway:
 
     def _load(self) -> RouteLoad:
         registry = self._board.registry
-        agents = Counter(
-            session.state.agent.agent for session in registry.sessions() if session.state.agent
-        )
-        return RouteLoad(node_calls=len(registry), agent_calls=agents)
+        return RouteLoad(node_calls=len(registry), agent_calls=registry.agents)
 
     # ------------------------------------------------------------------------------- a call
 

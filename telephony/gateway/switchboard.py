@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Literal
 
 from telephony.call.commands import StartCall
@@ -72,14 +73,12 @@ class Switchboard:
         registry: CallRegistry,
         plane: Plane,
         clock: Clock,
-        spawn: Spawn,
         make_participant: ParticipantFactory | None,
     ) -> None:
         self.registry = registry
         self.plane = plane
         self.plan: DialPlan = EMPTY
         self._clock = clock
-        self._spawn = spawn
         self._make_participant = make_participant
         self._calls: dict[CallId, LiveCall] = {}
         self._companions: list[Companion] = []
@@ -96,8 +95,9 @@ class Switchboard:
         left then.
         """
         media = CallMedia(self.plane, self._clock, arrival.voice_rate_hz, self._directory)
+        agent = None if arrival.choice is None else arrival.choice.agent
         try:
-            session = self.registry.open(media, agent=arrival.choice is not None)
+            session = self.registry.open(media, agent=agent)
         except Exception:
             media.close()
             raise
@@ -112,7 +112,7 @@ class Switchboard:
             raise
         self._calls[session.id] = live
         session.post(_start(arrival))
-        self._spawn("call_end", self._clean_up(live))
+        session.after_close = partial(self._clean_up, live)
         return live
 
     def _join(self, live: LiveCall, choice: AgentChoice | None) -> None:
@@ -122,8 +122,7 @@ class Switchboard:
         for make in self._companions:
             session.join(make(live))
 
-    async def _clean_up(self, live: LiveCall) -> None:
-        await live.session.wait_closed()
+    def _clean_up(self, live: LiveCall) -> None:
         self._calls.pop(live.session.id, None)
         for leg in live.supervisors.values():
             leg.close("call_ended")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine
 from dataclasses import replace
 from itertools import count
-from typing import Any
 
 from telephony.call.commands import (
     CallCommand,
@@ -52,7 +49,6 @@ class House:
             self.bench.registry,
             self.plane,
             self.bench.clock,
-            self.spawn,
             lambda call, media, definition: FakeParticipant(call),
         )
         numbers = count(1)
@@ -82,9 +78,6 @@ class House:
             persons_first=first,
         )
         self.live: LiveCall = self.board.open(arrival, self.leg.bind)
-
-    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        self.tasks = asyncio.get_running_loop().create_task(work, name=name)
 
     @property
     def state(self) -> CallState:

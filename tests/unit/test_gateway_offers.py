@@ -61,7 +61,7 @@ class House:
         self.plane = FakePlane()
         self.dialler = FakeDialler(self.plane)
         clock, numbers = self.bench.clock, count(1)
-        self.board = Switchboard(self.bench.registry, self.plane, clock, self.spawn, None)
+        self.board = Switchboard(self.bench.registry, self.plane, clock, None)
         choice = AgentChoice("desk", 3, {})
         self.board.plan = DialPlan(1, {}, {"k": Widget("k", choice, frozenset({PAGE}))})
         tokens = ResumeTokens(lambda: f"token{next(numbers)}", life_s=30.0)

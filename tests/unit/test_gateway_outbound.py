@@ -25,9 +25,7 @@ def no_agent(*_: Any) -> CallParticipant:
 async def test_no_phone_rings_for_a_call_whose_agent_could_not_be_made() -> None:
     bench, plane = CallBench(max_calls=2), FakePlane(capacity=20)
     dialler = FakeDialler(plane)
-    board = Switchboard(
-        bench.registry, plane, bench.clock, lambda name, work: work.close(), no_agent
-    )
+    board = Switchboard(bench.registry, plane, bench.clock, no_agent)
     board.plan = replace(EMPTY, agents={"desk": AgentChoice("desk", 1, {})})
     with pytest.raises(RuntimeError):
         OutboundGateway(board, dialler.dial).place(ORDER)

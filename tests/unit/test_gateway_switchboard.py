@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -39,15 +38,9 @@ class House:
     def __init__(self, *, fault: Exception | None = None) -> None:
         self.bench = CallBench(max_calls=3)
         self.plane = FakePlane()
-        self.tasks: list[asyncio.Task[None]] = []
         self.agents: list[FakeParticipant] = []
         self.fault = fault
-        self.board = Switchboard(
-            self.bench.registry, self.plane, self.bench.clock, self.spawn, self.agent
-        )
-
-    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        self.tasks.append(asyncio.get_running_loop().create_task(work, name=name))
+        self.board = Switchboard(self.bench.registry, self.plane, self.bench.clock, self.agent)
 
     def agent(
         self, call: CallAccess, media: AgentMedia, definition: Mapping[str, Any]
@@ -86,6 +79,19 @@ async def test_notices_find_their_call_until_it_ends() -> None:
     assert len(house.agents[1].facts) == 2
 
 
+async def test_an_ended_call_leaves_no_audio_and_no_agent_busy() -> None:
+    house = House()
+    live, between = house.call(), house.call(BETWEEN_PEOPLE)
+    registry = house.bench.registry
+    assert (registry.agents, registry.agent_calls) == ({"tone": 1}, 1)
+    for each in (live, between):
+        each.session.post(EndCall(cause="bye", by="caller"))
+        await each.session.wait_closed()
+    await settle()
+    assert (house.board.calls(), house.plane.live) == ((), set())
+    assert (registry.agents, registry.agent_calls) == ({}, 0)
+
+
 async def test_a_leg_that_comes_later_is_found_as_well() -> None:
     house = House()
     live, slot = house.call(), house.slot()
@@ -116,6 +122,7 @@ async def test_an_agent_that_cannot_be_made_leaves_nothing_behind() -> None:
         house.call()
     assert len(house.bench.registry) == before
     assert (house.board.calls(), house.plane.live) == ((), set())
+    assert house.bench.registry.agent_calls == 0
 
 
 async def test_a_call_between_people_has_companions_and_no_agent() -> None:

@@ -34,7 +34,8 @@ class Scene:
             self.clock,
             max_calls=50,
             agent_places=lambda: places,
-            has_agent=lambda: [True] * self.calls,
+            calls=lambda: self.calls,
+            agent_calls=lambda: self.calls,
         )
         self.load.start()
 
