@@ -27,6 +27,7 @@ from agents.services import (
     publish_snapshot,
     roll_back,
 )
+from telephony.admin.parts import SHORT_NAMES
 
 PUBLISH = "_publish"
 """Name of the button “Save and publish”."""
@@ -162,7 +163,7 @@ class AgentAdmin(admin.ModelAdmin):
     inlines = (StepInline, IntentInline)
     list_display = ("name", "slug", "in_force", "draft_state", "step_count")
     search_fields = ("name", "slug")
-    formfield_overrides = TEXTS
+    formfield_overrides = {**TEXTS, **SHORT_NAMES}
     save_on_top = True
     actions = ("publish_selected",)
     change_form_template = "admin/agents/agent/change_form.html"

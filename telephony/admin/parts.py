@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
 from django import forms
 from django.contrib import admin, messages
@@ -129,8 +129,19 @@ class SecretField(forms.CharField):
         super().__init__(widget=widget, required=False, strip=True, max_length=128, **kwargs)
 
 
+SHORT_NAMES: Final[Mapping[Any, Mapping[str, Any]]] = {
+    models.SlugField: {
+        "error_messages": {
+            "invalid": "Use only the letters A to Z, figures, hyphens and underscores; no spaces."
+        }
+    }
+}
+
+
 class PublishedAdmin(admin.ModelAdmin):
     """Changes are published: the next call has them. Each leaves a row in the audit, with the names of the fields."""
+
+    formfield_overrides = SHORT_NAMES
 
     def changed(self, request: HttpRequest) -> None:
         announce_routing(lambda text: messages.info(request, text))

@@ -1,4 +1,4 @@
-"""Rules of a number in a real browser: what is chosen asks for its own fields, and no error is folded away."""
+"""Forms of the admin in a real browser: a rule asks for the fields of what is chosen, and no error is folded away."""
 
 from __future__ import annotations
 
@@ -39,3 +39,30 @@ def test_what_is_wrong_with_a_rule_is_not_folded_away(visit: Visit) -> None:
     page.locator("[name=_save]").first.click()
     expect(page.get_by_text("Please correct the error")).to_be_visible()
     expect(page.locator("#routes-0 .errorlist").first).to_be_visible()
+
+
+def test_what_is_wrong_with_a_trunk_is_not_folded_away(visit: Visit) -> None:
+    page = visit("/admin/telephony/trunk/add/", "chief")
+    page.fill("[name=name]", "east two")
+    audio = page.get_by_text("More about audio")
+    audio.click()
+    page.fill("[name=media_networks]", "somewhere")
+    audio.click()
+    page.locator("[name=_save]").first.click()
+    expect(page.get_by_text("Please correct the error")).to_be_visible()
+    expect(page.locator("[name=media_networks]")).to_be_visible()
+    expect(page.locator("[name=prefix]")).to_be_hidden()
+    for error in page.locator(".errorlist").all():
+        expect(error).to_be_visible()
+    expect(page.get_by_text("Use only the letters A to Z")).to_be_visible()
+
+
+def test_what_is_wrong_with_an_agent_is_not_folded_away(visit: Visit) -> None:
+    page = visit("/admin/agents/agent/add/", "chief")
+    page.get_by_text("Limits", exact=True).click()
+    page.fill("[name=turns]", "")
+    page.get_by_role("button", name="Save draft").first.click()
+    expect(page.get_by_text("Please correct the error")).to_be_visible()
+    expect(page.locator("[name=turns]")).to_be_visible()
+    for error in page.locator(".errorlist").all():
+        expect(error).to_be_visible()

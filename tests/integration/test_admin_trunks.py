@@ -377,3 +377,20 @@ def test_dial_rights_policy_and_bans_reach_the_nodes(
     assert found.outbound.agents["receptionist"].destinations == ("+49",)
     assert found.outbound.agents["receptionist"].trunks == frozenset()
     assert [str(ban.network) for ban in found.bans] == ["203.0.113.0/24"]
+
+
+@pytest.mark.parametrize(
+    ("model", "values"),
+    [
+        ("telephony_trunk", {"name": "carrier east"}),
+        ("telephony_queue", {"name": "our sales"}),
+        ("telephony_widgetkey", {"key": "the shop"}),
+        ("agents_agent", {"slug": "front desk"}),
+    ],
+)
+def test_a_short_name_that_does_not_fit_is_explained_in_plain_words(
+    admin: Client, model: str, values: dict[str, str]
+) -> None:
+    page = admin.post(reverse(f"admin:{model}_add"), values).content.decode()
+    assert "Use only the letters A to Z, figures, hyphens and underscores" in page
+    assert "slug”" not in page

@@ -1,4 +1,4 @@
-// A rule shows what its “Then” asks for, and nothing is folded away that is filled in or wrong.
+// A rule shows what its “Then” asks for, and no condition that is set is folded away. (Errors: unfold.js.)
 const ASKED = {
   agent: ["agent"],
   person: ["extension", "ring_s", "overflow_agent"],
@@ -28,8 +28,7 @@ function show(rule) {
 
 function unfold(rule) {
   for (const folded of rule.querySelectorAll("details")) {
-    const filled = CONDITIONS.some((name) => folded.querySelector(`[name$="-${name}"]`)?.value);
-    if (filled || folded.querySelector(".errorlist")) folded.open = true;
+    if (CONDITIONS.some((name) => folded.querySelector(`[name$="-${name}"]`)?.value)) folded.open = true;
   }
 }
 
