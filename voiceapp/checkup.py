@@ -18,11 +18,13 @@ from agents.speech.errors import EngineMissingError
 from telephony.call.errors import CallError
 from telephony.media.errors import CodecUnavailableError
 from telephony.media.opus import library_name
+from telephony.selectors import phones_to_call
 from voiceapp.adapters.bus_client import request_sync
 from voiceapp.adapters.encryption import Keyring
 from voiceapp.adapters.spool import SpoolFile, damaged_spools
 from voiceapp.bootstrap import engine_choices
 from voiceapp.configuration import Address, Configuration
+from voiceapp.ipv6 import beside, refusal
 
 NODE_ANSWERS_S: Final = 1.0
 
@@ -46,6 +48,7 @@ def examine(configuration: Configuration) -> list[Finding]:
         _spools,
         _ports,
         trunk_findings,
+        _extensions,
         _codecs,
         _engines,
     )
@@ -129,10 +132,13 @@ def _ports(configuration: Configuration) -> Iterator[Finding]:
         wanted.append(
             ("SIP over TLS", configuration.sip_tls, socket.SOCK_STREAM, "VOICEAPP_SIP_TLS")
         )
+    first = Address(configuration.sip.host, configuration.rtp_ports.first)
+    wanted.append(("RTP", first, socket.SOCK_DGRAM, "VOICEAPP_RTP_PORTS"))
     for name, address, kind, variable in wanted:
         yield _port(name, address, kind, variable, ours=ours)
-    first = Address(configuration.sip.host, configuration.rtp_ports.first)
-    yield _port("RTP", first, socket.SOCK_DGRAM, "VOICEAPP_RTP_PORTS", ours=ours)
+        sixth = None if variable == "VOICEAPP_HTTP" else beside(configuration, address)
+        if sixth is not None:
+            yield _port(f"{name}, IPv6", sixth, kind, "VOICEAPP_IPV6", ours=ours)
 
 
 def _health_of(node: str, configuration: Configuration) -> Mapping[str, Any] | None:
@@ -163,17 +169,25 @@ def _trunk(name: str, trunk: Mapping[str, Any]) -> Finding:
     return Finding(name, True, said)
 
 
+def _extensions(configuration: Configuration) -> Iterator[Finding]:
+    """Phones that cannot log in, and a registrar without phones; nothing where neither is wanted."""
+    count = len(phones_to_call())
+    if count and not configuration.registrar:
+        remedy = "set VOICEAPP_REGISTRAR=1, or turn them off in the admin (“Extensions”)"
+        yield Finding("extensions", False, f"{count} set up, but no phone can log in", remedy)
+    elif count:
+        yield Finding("extensions", True, f"{count} set up, phones may log in")
+    elif configuration.registrar:
+        remedy = "add them in the admin (“Extensions”), or leave VOICEAPP_REGISTRAR out"
+        yield Finding("extensions", True, "phones may log in, but none is set up", remedy)
+
+
 def _port(
     name: str, address: Address, kind: socket.SocketKind, variable: str, *, ours: bool
 ) -> Finding:
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    with socket.socket(family, kind) as probe:
-        if kind is socket.SOCK_STREAM:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address.host, address.port))
-        except OSError as error:
-            return _taken(f"port {name}", address, variable, error, ours=ours)
+    error = refusal(address, kind)
+    if error is not None:
+        return _taken(f"port {name}", address, variable, error, ours=ours)
     return Finding(f"port {name}", True, f"{address} is free")
 
 

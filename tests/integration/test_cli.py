@@ -21,7 +21,7 @@ from django.test import Client
 from agents.models import Agent, AgentVersion
 from agents.services import publish_agent
 from agents.speech.engines import EngineChoice
-from telephony.models import Number, WidgetKey
+from telephony.models import Extension, Number, WidgetKey
 from tests.integration import nodes
 from tests.integration.call_logs import NUMBER, fill_spool, live_call, log_of, whole_call
 from voiceapp.adapters.encryption import Keyring
@@ -276,6 +276,24 @@ def test_the_doctor_names_the_libopus_in_use(
     monkeypatch.setattr("voiceapp.checkup.library_name", lambda: "/venv/av.libs/libopus-1a2b.so")
 
     assert finding("codec Opus", data=str(tmp_path)).found == "libopus-1a2b.so inside PyAV"
+
+
+def test_the_doctor_sees_phones_that_cannot_log_in_and_a_registrar_without_phones(
+    tmp_path: Path,
+) -> None:
+    data = str(tmp_path)
+
+    def named() -> list[str]:
+        return [one.name for one in examine(load({"VOICEAPP_DATA": data}))]
+
+    assert "extensions" not in named()
+    empty = finding("extensions", data=data, registrar="1")
+    assert (empty.ok, "none is set up" in empty.found, "Extensions" in empty.remedy) == (True,) * 3
+    Extension.objects.create(name="200", label="Front desk")
+    locked = finding("extensions", data=data)
+    assert (locked.ok, locked.found) == (False, "1 set up, but no phone can log in")
+    assert "VOICEAPP_REGISTRAR=1" in locked.remedy
+    assert finding("extensions", data=data, registrar="1").ok
 
 
 @pytest.mark.parametrize(("ok", "code"), [(True, None), (False, 1)])
