@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telephony.media.parameters import MediaCodec
+from telephony.media.send_loops import encode_row
 
 ULAW: Final = 0
 ALAW: Final = 1
 LAW_NUMBER: Final = {MediaCodec.ULAW: ULAW, MediaCodec.ALAW: ALAW}
 
 _BIAS: Final = 33 << 2
-_CLIP: Final = 32635
 
 
 def _decode_ulaw() -> NDArray[np.int16]:
@@ -34,30 +34,8 @@ def _decode_alaw() -> NDArray[np.int16]:
     return np.where(code & 0x80, magnitude, -magnitude).astype(np.int16)
 
 
-def _encode_ulaw() -> NDArray[np.uint8]:
-    sample = np.arange(65536, dtype=np.uint16).view(np.int16).astype(np.int32)
-    magnitude = np.minimum(np.abs(sample), _CLIP) + _BIAS
-    exponent = np.floor(np.log2(magnitude)).astype(np.int32) - 7
-    mantissa = magnitude >> exponent + 3 & 0x0F
-    sign = np.where(sample < 0, 0x80, 0)
-    code: NDArray[np.int32] = ~(sign | exponent << 4 | mantissa) & 0xFF
-    return code.astype(np.uint8)
-
-
-def _encode_alaw() -> NDArray[np.uint8]:
-    sample = np.arange(65536, dtype=np.uint16).view(np.int16).astype(np.int32)
-    # One's complement for negatives, as the recommendation has it: -1 and 0 are both the smallest step.
-    magnitude = np.where(sample < 0, ~sample, sample)
-    exponent = np.maximum(np.floor(np.log2(np.maximum(magnitude, 1))).astype(np.int32) - 7, 0)
-    mantissa = magnitude >> np.where(exponent == 0, 4, exponent + 3) & 0x0F
-    sign = np.where(sample < 0, 0, 0x80)
-    code: NDArray[np.int32] = (sign | exponent << 4 | mantissa) ^ 0x55
-    return code.astype(np.uint8)
-
-
 DECODE: Final = np.concatenate((_decode_ulaw(), _decode_alaw()))
 """Samples of the octets of both laws: 256 times the law's number, and the octet."""
-_ENCODE: Final = (_encode_ulaw(), _encode_alaw())
 
 
 def decode(payloads: NDArray[np.uint8], laws: NDArray[np.int64]) -> NDArray[np.int16]:
@@ -70,4 +48,6 @@ def decode(payloads: NDArray[np.uint8], laws: NDArray[np.int64]) -> NDArray[np.i
 
 def encode(pcm: NDArray[np.int16], law: int) -> NDArray[np.uint8]:
     """Samples of any shape, C-contiguous -> octets of the same shape."""
-    return _ENCODE[law].take(pcm.view(np.uint16))
+    octets = np.empty(pcm.shape, np.uint8)
+    encode_row(pcm.reshape(-1), law, octets.reshape(-1))
+    return octets

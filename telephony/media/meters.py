@@ -8,40 +8,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telephony.media.notices import Levels
+from telephony.media.send_loops import raise_peaks
 
 Rows = NDArray[np.int64]
 
-_EVERY_NTH: Final = 4
-"""A meter needs no more than every fourth sample."""
 _FLOOR_DBFS: Final = -96.0
 
 
 class Meters:
-    """`rows` slots; who hears them raises `received_peaks`. While `resting` nothing is noted.
+    """`rows` slots. Peaks (rows,) uint16 are magnitudes since they were last read.
 
-    Every second frame is enough, and saves 2 % of a sub-tick.
+    While `resting` what is received is not noted.
     """
 
     def __init__(self, rows: int) -> None:
         self.resting = False
         self.received_peaks = np.zeros(rows, np.uint16)
-        self._sent = np.zeros(rows, np.uint16)
+        self.sent_peaks = np.zeros(rows, np.uint16)
 
     def sent(self, rows: Rows, pcm: NDArray[np.int16]) -> None:
-        if not self.resting:
-            _raise_peaks(self._sent, rows, pcm)
+        """(n, samples) of `rows`."""
+        raise_peaks(self.sent_peaks, rows, pcm)
 
     def read(self, rows: Rows, handles: NDArray[np.int64], now: float) -> Levels:
         """Peaks of `rows` since they were last read."""
-        levels = Levels(handles, _dbfs(self.received_peaks[rows]), _dbfs(self._sent[rows]), now)
-        self.received_peaks[rows] = self._sent[rows] = 0
+        levels = Levels(
+            handles, _dbfs(self.received_peaks[rows]), _dbfs(self.sent_peaks[rows]), now
+        )
+        self.received_peaks[rows] = self.sent_peaks[rows] = 0
         return levels
-
-
-def _raise_peaks(peaks: NDArray[np.uint16], rows: Rows, pcm: NDArray[np.int16]) -> None:
-    # Read without a sign the magnitude of -32768 is right.
-    size = np.abs(pcm[:, ::_EVERY_NTH]).view(np.uint16)
-    peaks[rows] = np.maximum(peaks[rows], np.maximum.reduce(size, axis=1))
 
 
 def _dbfs(peaks: NDArray[np.uint16]) -> NDArray[np.float32]:

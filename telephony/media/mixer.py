@@ -1,7 +1,7 @@
 """The floor: who is heard where. Sources leave their latest frame here, destinations pick up what is routed to them.
 
 Rows are indexes of the plane's source table: RTP slots, packet slots, voices, and last a row of silence. A
-destination with one source at gain 1 costs one table look-up; others are summed in 32 bits and clipped.
+destination with one source at gain 1 costs one table look-up; for others a sum is made in a row of their own.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from telephony.compiled import compiled
 from telephony.media.resample import NARROW, WIDE, RateConverter
 
 Rows = NDArray[np.int64]
@@ -21,13 +22,15 @@ class Floor:
     def __init__(self, sources: int, destinations: int) -> None:
         self.silence = sources
         self.wide = np.zeros(sources + 1, np.bool_)
-        self.narrow_frames = np.zeros((sources + 1, NARROW), np.int16)
-        self.wide_frames = np.zeros((sources + 1, WIDE), np.int16)
+        # Behind the silence: of each destination, what is summed for it.
+        self.narrow_frames = np.zeros((sources + 1 + destinations, NARROW), np.int16)
+        self.wide_frames = np.zeros((sources + 1 + destinations, WIDE), np.int16)
         self.direct = np.full(destinations, self.silence, np.int64)
-        self._mixed: dict[int, Edges] = {}
+        self._mixed: dict[int, tuple[Rows, NDArray[np.float64]]] = {}
         self._edges: dict[int, Edges] = {}
         self._hearers: dict[int, set[int]] = {}
-        self._wanted = np.zeros((2, sources + 1), np.int64)
+        # How many hear a source at the narrow and at the wide rate.
+        self.wanted_at = np.zeros((2, sources + 1), np.int64)
         self._heard = np.zeros(sources + 1, np.bool_)
         self._converter = RateConverter(sources + 1)
 
@@ -35,8 +38,8 @@ class Floor:
         """Replaces what `destination` hears."""
         wide = int(self.wide[destination])
         for source, _ in self._edges.pop(destination, ()):
-            self._wanted[wide, source] -= 1
-            self._heard[source] = self._wanted[:, source].any()
+            self.wanted_at[wide, source] -= 1
+            self._heard[source] = self.wanted_at[:, source].any()
             self._hearers[source].discard(destination)
         self._mixed.pop(destination, None)
         self.direct[destination] = self.silence
@@ -44,13 +47,15 @@ class Floor:
             return
         self._edges[destination] = edges
         for source, _ in edges:
-            self._wanted[wide, source] += 1
+            self.wanted_at[wide, source] += 1
             self._heard[source] = True
             self._hearers.setdefault(source, set()).add(destination)
         if len(edges) == 1 and edges[0][1] == 1.0:
             self.direct[destination] = edges[0][0]
         else:
-            self._mixed[destination] = edges
+            sources, gains = zip(*edges, strict=True)
+            self._mixed[destination] = np.array(sources), np.array(gains, np.float64)
+            self.direct[destination] = self.silence + 1 + destination
 
     def set_native(self, row: int, *, wide: bool) -> None:
         """The rate at which `row` speaks and hears from now on; its edges stay."""
@@ -82,34 +87,56 @@ class Floor:
 
     def put(self, rows: Rows, frames: NDArray[np.int16]) -> None:
         """The next frame of sources of one native rate; converted only where somebody hears the other rate."""
-        if frames.shape[1] == WIDE:
+        wide = frames.shape[1] == WIDE
+        if wide:
             self.wide_frames[rows] = frames
-            crossing = self._wanted[0, rows] > 0
-            if np.count_nonzero(crossing):
-                chosen = rows[crossing]
-                self.narrow_frames[chosen] = self._converter.narrow(chosen, frames[crossing])
         else:
             self.narrow_frames[rows] = frames
-            crossing = self._wanted[1, rows] > 0
-            if np.count_nonzero(crossing):
-                chosen = rows[crossing]
-                self.wide_frames[chosen] = self._converter.widen(chosen, frames[crossing])
+        crossing = self.wanted_at[0 if wide else 1, rows] > 0
+        if np.count_nonzero(crossing):
+            self.convert(rows[crossing])
+
+    def convert(self, rows: Rows) -> None:
+        """What these sources say now to the rate that is not theirs."""
+        wide = self.wide[rows]
+        if np.count_nonzero(wide):
+            chosen = rows[wide]
+            narrow = self._converter.narrow(chosen, self.wide_frames[chosen])
+            self.narrow_frames[chosen] = narrow
+        if np.count_nonzero(wide) < len(rows):
+            chosen = rows[~wide]
+            self.wide_frames[chosen] = self._converter.widen(chosen, self.narrow_frames[chosen])
+
+    def mix(self, first: int, end: int) -> None:
+        """What destinations `first` to before `end` hear now stands in row `direct` of their rate's frames."""
+        for destination in self._mixed:
+            if first <= destination < end:
+                self._mix(destination)
+
+    def _mix(self, destination: int) -> None:
+        sources, gains = self._mixed[destination]
+        table = self.wide_frames if self.wide[destination] else self.narrow_frames
+        sum_frames(table, sources, gains, self.silence + 1 + destination)
 
     def heard(self, destinations: Rows, *, wide: bool) -> NDArray[np.int16]:
-        """(n, 160 or 320) int16, what each destination hears now."""
-        table = self.wide_frames if wide else self.narrow_frames
-        frames = table[self.direct[destinations]]
+        """(n, 160 or 320) int16, what each destination, of that native rate, hears now."""
         if self._mixed:
-            for at, destination in enumerate(destinations.tolist()):
-                edges = self._mixed.get(destination)
-                if edges is not None:
-                    frames[at] = _mix(table, edges)
-        return frames
+            for destination in destinations.tolist():
+                if destination in self._mixed:
+                    self._mix(destination)
+        return (self.wide_frames if wide else self.narrow_frames)[self.direct[destinations]]
 
 
-def _mix(table: NDArray[np.int16], edges: Edges) -> NDArray[np.int16]:
+@compiled("void(i2[:,::1], i8[::1], f8[::1], i8)")
+def sum_frames(
+    table: NDArray[np.int16], sources: Rows, gains: NDArray[np.float64], to: int
+) -> None:
+    """Row `to` is the sum of others, each by its gain and rounded, clipped at the end."""
     total = np.zeros(table.shape[1], np.int32)
-    for source, gain in edges:
-        frame = table[source]
-        total += frame if gain == 1.0 else np.rint(frame * gain).astype(np.int32)
-    return np.clip(total, -32768, 32767).astype(np.int16)
+    for at in range(len(sources)):
+        frame, gain = table[sources[at]], gains[at]
+        for i in range(len(frame)):
+            total[i] += np.int32(np.rint(frame[i] * gain))
+    mixed = table[to]
+    for i in range(len(mixed)):
+        mixed[i] = np.int16(min(max(total[i], -32768), 32767))

@@ -12,7 +12,6 @@ from telephony.media.concealment import conceal
 from telephony.media.mixer import Floor
 from telephony.media.notices import Notice
 from telephony.media.playout import Voices
-from telephony.media.resample import NARROW
 from telephony.rtp.jitter_buffer import RING, JitterBuffers
 
 Rows = NDArray[np.int64]
@@ -83,25 +82,9 @@ class VoicePlayback:
         self._first = first_source
         self.quarter = np.zeros(len(voices.active), np.int64)
         self._leader = np.full(len(voices.active), _NOBODY, np.int64)
-        self._sounding = np.zeros(len(voices.active), np.bool_)
 
     def play(self, quarter: int, now: float) -> list[Notice]:
-        notices: list[Notice] = []
-        voices = self._voices
-        mine = self.quarter == quarter
-        for row in (mine & (self._sounding > voices.talking)).nonzero()[0].tolist():
-            self.hush(row)
-        talking = (mine & voices.talking).nonzero()[0]
-        if not len(talking):
-            return notices
-        self._sounding[talking] = True
-        narrow = voices.samples[talking] == NARROW
-        mixed = 0 < np.count_nonzero(narrow) < len(talking)
-        for rows in (talking[narrow], talking[~narrow]) if mixed else (talking,):
-            frames, told = voices.take(rows, now)
-            self._floor.put(rows + self._first, frames)
-            notices += told
-        return notices
+        return self._voices.play(self.quarter, quarter, self._floor, self._first, now)
 
     def forget(self, row: int) -> None:
         """The voice is gone; the next in its row finds its own sub-tick."""
@@ -115,5 +98,5 @@ class VoicePlayback:
 
     def hush(self, row: int) -> None:
         """Nothing of what the voice said last is sent any more."""
-        self._sounding[row] = False
+        self._voices.hush(row)
         self._floor.hush(row + self._first)

@@ -1,7 +1,7 @@
 """Voices: queues of speech, read one frame per 20 ms, and what of each utterance was sent.
 
-All voices are rows of arrays. A voice's next 200 ms lie in its row of the stage; Python looks at a voice only when
-its stage is used up or an utterance ends there.
+All voices are rows of arrays. A voice's next second lies in its row of the stage; Python looks at a voice only each
+200 ms, to tell how far it is, and when its stage is used up or an utterance ends there.
 """
 
 from __future__ import annotations
@@ -14,20 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telephony.media.handles import VoiceHandle
+from telephony.media.mixer import Floor
 from telephony.media.notices import Notice, PlayoutProgress, PlayoutRefused, PlayoutState
+from telephony.media.voice_loops import play_voices
 
 Rows = NDArray[np.int64]
 
-STAGE_FRAMES: Final = 10
+STAGE_FRAMES: Final = 50
+TOLD_EVERY_FRAMES: Final = 10
 MAX_QUEUED_SECONDS: Final = 30
 DUCK_GAIN: Final = 10 ** (-15 / 20)
 _CLOSED_KEPT: Final = 64
 _MAX_FRAME: Final = 320
-_RAMPS: Final = {
-    size: np.minimum(np.arange(1, size + 1, dtype=np.float32) * (2 / size), 1.0)
-    for size in (160, _MAX_FRAME)
-}
-"""Over the first 10 ms of a frame, by its samples."""
 
 
 @dataclass(slots=True)
@@ -49,6 +47,8 @@ class _Voice:
     closed: deque[str] = field(default_factory=lambda: deque(maxlen=_CLOSED_KEPT))
     enqueued: int = 0
     gain: float = 1.0
+    tell_at: int = 0
+    room: int = 0
 
 
 class Voices:
@@ -70,6 +70,10 @@ class Voices:
         self._goal = np.ones(rows, np.float32)
         self._fading = np.zeros(rows, np.bool_)
         self._shaped = np.zeros(rows, np.bool_)
+        self._sounding = np.zeros(rows, np.bool_)
+        self._due = np.zeros((rows, 4), np.int64)
+        self._silent = np.zeros(rows, np.int64)
+        self._crossing = np.zeros(rows, np.int64)
         self._voices: list[_Voice | None] = [None] * rows
         self.late_chunks = 0
 
@@ -81,7 +85,7 @@ class Voices:
         self.samples[row] = rate_hz // 50
         self._staged[row] = self._at[row] = self._mark[row] = self._sent[row] = 0
         self._gain[row] = self._goal[row] = 1.0
-        self._shaped[row] = False
+        self._shaped[row] = self._sounding[row] = False
         self.last_sound[row] = -np.inf
 
     def remove(self, row: int, now: float) -> list[Notice]:
@@ -112,7 +116,14 @@ class Voices:
             current.closed = True
             voice.closed.append(utterance)
         self._fill(row, voice)
-        return self._report(row, voice, now) if last and not self.talking[row] else []
+        notices: list[Notice] = []
+        if last and not self.talking[row]:
+            _report(voice, self._sent.item(row), now, notices)
+        return notices
+
+    def hush(self, row: int) -> None:
+        """Nothing that it said last is on the floor any more."""
+        self._sounding[row] = False
 
     def flush(self, row: int, now: float) -> list[Notice]:
         """All that is queued is gone; ends a duck or pause. Each utterance is reported where it was cut."""
@@ -156,58 +167,47 @@ class Voices:
         self._goal[row] = gain
         self._shaped[row] = True
 
-    def take(self, rows: Rows, now: float) -> tuple[NDArray[np.int16], list[Notice]]:
-        """The next frame of talking voices of one rate: ((n, samples) int16, what is to be told)."""
-        size = int(self.samples[rows[0]])
-        begin = self._at[rows]
-        frames = self._stage.reshape(len(self._stage), -1, size)[rows, begin // size]
-        left = self._staged[rows] - begin
-        end = begin + size
-        sounding = rows
-        if np.count_nonzero(self._shaped[rows]):
-            paused = self.paused[rows]
-            end[paused], left[paused] = begin[paused], 0
-            sounding = rows[~paused | self._fading[rows]]
-            frames = self._shape(rows, frames)
-        self._at[rows] = end
-        self._sent[rows] += np.minimum(left, size)
-        self.last_sound[sounding] = now
+    def play(
+        self, quarters: Rows, quarter: int, floor: Floor, first_source: int, now: float
+    ) -> list[Notice]:
+        """The next frame of each voice whose of `quarters` it is, onto the floor; row 0 is source `first_source`."""
+        due, silent, crossing = play_voices(
+            quarter, now, first_source, quarters, self._sounding, self.talking, self.paused,
+            self._fading, self._shaped, self.samples, self._at, self._staged, self._mark,
+            self._sent, self._gain, self._goal, self.last_sound, self._stage,
+            floor.narrow_frames, floor.wide_frames, floor.wanted_at, self._due, self._silent,
+            self._crossing,
+        )  # fmt: skip
+        if crossing:
+            floor.convert(self._crossing[:crossing])
+        for row in self._silent[:silent].tolist():
+            self._sounding[row] = False
+            floor.hush(first_source + row)
         notices: list[Notice] = []
         # A paused voice stands before its mark: what it has staged ends behind it.
-        for row in rows[end >= self._mark[rows]].tolist():
+        for row, at, staged, sent in self._due[:due].tolist() if due else ():
             voice = self._voice(row)
-            self._fill(row, voice)
-            notices += self._report(row, voice, now)
-        return frames, notices
-
-    def _shape(self, rows: Rows, frames: NDArray[np.int16]) -> NDArray[np.int16]:
-        """Gain, ramped over the first 10 ms; a pause fades what would come next and keeps its position."""
-        gain, goal = self._gain[rows], self._goal[rows]
-        paused = self.paused[rows]
-        gain = np.where(paused & ~self._fading[rows], 0.0, gain)
-        goal = np.where(paused, 0.0, goal)
-        shaped = ((gain != 1.0) | (goal != 1.0)).nonzero()[0]
-        if len(shaped):
-            start, change = gain[shaped, None], (goal - gain)[shaped, None]
-            if np.count_nonzero(change):
-                start = start + change * _RAMPS[frames.shape[1]]
-            louder = frames[shaped] * start
-            np.rint(louder, out=louder)
-            np.maximum(louder, -32768, out=louder)
-            frames[shaped] = np.minimum(louder, 32767, out=louder)
-        self._fading[rows] = False
-        self._gain[rows] = np.where(paused, self._gain[rows], goal)
-        self._shaped[rows] = paused | (goal != 1.0)
-        return frames
+            if sent >= voice.tell_at:
+                voice.tell_at = sent + TOLD_EVERY_FRAMES * voice.rate_hz // 50
+            if at >= staged:
+                self._fill(row, voice)
+            else:
+                self._mark[row] = _next_mark(voice, at, staged, sent)
+            _report(voice, sent, now, notices)
+        return notices
 
     def _fill(self, row: int, voice: _Voice) -> None:
-        """Tops the stage up to 200 ms; the tail of a last, partial frame is silence."""
+        """Tops the stage up to a second; the tail of a last, partial frame is silence."""
         size = voice.rate_hz // 50
-        at, staged = self._at.item(row), self._staged.item(row)
+        at, staged, sent = self._at.item(row), self._staged.item(row), self._sent.item(row)
         if at >= staged:
             at = staged = 0
-        stage, chunks = self._stage[row], voice.chunks
-        room = STAGE_FRAMES * size
+            voice.room = STAGE_FRAMES * size
+            if not self.talking[row]:
+                # By its row, so that those who begin together are not filled, or told, together.
+                voice.room -= row % (STAGE_FRAMES - TOLD_EVERY_FRAMES) * size
+                voice.tell_at = sent + (TOLD_EVERY_FRAMES - row % TOLD_EVERY_FRAMES) * size
+        stage, chunks, room = self._stage[row], voice.chunks, voice.room
         while chunks and staged < room:
             chunk = chunks[0]
             piece = chunk[voice.chunk_at : voice.chunk_at + room - staged]
@@ -222,39 +222,38 @@ class Voices:
             stage[staged : staged + size - staged % size] = 0
         self._at[row], self._staged[row] = at, staged
         self.talking[row] = staged > at
-        self._mark[row] = self._next_mark(row, voice, at, staged)
-
-    def _next_mark(self, row: int, voice: _Voice, at: int, staged: int) -> int:
-        """Where Python must look at the voice again: the stage's end, or an utterance's before it."""
-        head = voice.utterances[0] if voice.utterances else None
-        if head is None or not head.closed:
-            return staged
-        sent = self._sent.item(row)
-        for utterance in voice.utterances:
-            end = utterance.end - sent + at
-            if utterance.closed and at < end < staged:
-                return end
-            if end >= staged:
-                break
-        return staged
-
-    def _report(self, row: int, voice: _Voice, now: float) -> list[Notice]:
-        sent = self._sent.item(row)
-        notices: list[Notice] = []
-        while voice.utterances:
-            head = voice.utterances[0]
-            heard = min(sent, head.end) - head.start
-            done = head.closed and sent >= head.end
-            if (heard > 0 and heard != head.reported) or done:
-                state = PlayoutState.DONE if done else PlayoutState.PLAYING
-                notices.append(PlayoutProgress(voice.handle, head.name, heard, state, now))
-                head.reported = heard
-            if not done:
-                break
-            voice.utterances.popleft()
-        return notices
+        self._mark[row] = _next_mark(voice, at, staged, sent)
 
     def _voice(self, row: int) -> _Voice:
         voice = self._voices[row]
         assert voice is not None, "a handle without its voice"  # noqa: S101 - generations rule it out
         return voice
+
+
+def _next_mark(voice: _Voice, at: int, staged: int, sent: int) -> int:
+    """Where Python must look at the voice again: when it is to tell, at an utterance's end or the stage's."""
+    mark = min(staged, at + voice.tell_at - sent)
+    head = voice.utterances[0] if voice.utterances else None
+    if head is None or not head.closed:
+        return mark
+    for utterance in voice.utterances:
+        end = utterance.end - sent + at
+        if utterance.closed and at < end < mark:
+            return end
+        if end >= mark:
+            break
+    return mark
+
+
+def _report(voice: _Voice, sent: int, now: float, notices: list[Notice]) -> None:
+    while voice.utterances:
+        head = voice.utterances[0]
+        heard = min(sent, head.end) - head.start
+        done = head.closed and sent >= head.end
+        if (heard > 0 and heard != head.reported) or done:
+            state = PlayoutState.DONE if done else PlayoutState.PLAYING
+            notices.append(PlayoutProgress(voice.handle, head.name, heard, state, now))
+            head.reported = heard
+        if not done:
+            break
+        voice.utterances.popleft()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from telephony.media import g711
 from telephony.media.counters import Counters
 from telephony.media.meters import Meters
 from telephony.media.mixer import Floor
 from telephony.media.ports import Datagrams
-from telephony.media.slots import RtpSlots, rows_of_quarter
+from telephony.media.send_loops import take_turn, write_audio
+from telephony.media.slots import RtpSlots, bounds_of_quarter
 from telephony.rtp.dtmf import DigitSender
 from telephony.rtp.packet import HEADER_BYTES, RtpPacket, build_packet
 
@@ -34,6 +34,14 @@ class Sender:
         self._datagrams = datagrams
         self._counters = counters
         self._digits: dict[int, tuple[DigitSender, int]] = {}
+        # Legs whose digit has left in place of audio in this sub-tick.
+        self._held = np.zeros(slots.rows, np.bool_)
+        # Who sends in this sub-tick, sorted by local port; see `take_turn`.
+        self._places = np.zeros(len(datagrams.local_ports) + 1, np.int64)
+        self._rows = np.zeros(slots.rows, np.int64)
+        self._ports = np.zeros(slots.rows, np.int64)
+        self._addresses = np.zeros(slots.rows, np.uint32)
+        self._remote_ports = np.zeros(slots.rows, np.uint16)
 
     def send_digits(self, row: int, digits: str, payload_type: int, rate_hz: int) -> None:
         """Replaces digits that are still being sent; durations count `rate_hz`. Raises: ValueError."""
@@ -42,82 +50,61 @@ class Sender:
 
     def stop(self, row: int) -> None:
         self._digits.pop(row, None)
-        self._slots.digits_out[row] = False
+        self._slots.digits_out[row] = self._held[row] = False
 
     def play_out(self, quarter: int) -> None:
         slots = self._slots
-        rows = rows_of_quarter(slots.active, quarter)
-        if not len(rows):
-            return
+        first, end = bounds_of_quarter(slots.rows, quarter)
+        self._floor.mix(first, end)
+        write_audio(
+            first, end, slots.active, slots.coded, slots.law, self._floor.direct,
+            self._floor.narrow_frames, slots.packets, self._meters.sent_peaks,
+        )  # fmt: skip
         if slots.coders:
-            coded = slots.coded[rows]
-            self._write_plain(rows[~coded])
-            self._write_coded(rows[coded])
-        else:
-            self._write_plain(rows)
-        audio = slots.sending[rows]
+            self._write_coded(first, end)
         if self._digits:
-            for at in slots.digits_out[rows].nonzero()[0].tolist():
-                audio[at] &= not self._send_digit(int(rows[at]))
-        sent = rows[audio]
-        self._send(sent)
-        slots.sequence[sent] += 1
-        slots.timestamp[rows] += slots.clock_step[rows]
+            self._send_digits(first, end)
+        count = take_turn(
+            first, end, slots.active, slots.sending, self._held, slots.sequence,
+            slots.timestamp, slots.clock_step, slots.packets, slots.port, slots.address,
+            slots.remote_port, self._places, self._rows, self._ports, self._addresses,
+            self._remote_ports,
+        )  # fmt: skip
+        if count:
+            self._send(count)
 
-    def _write_plain(self, rows: Rows) -> None:
-        """G.711 of all narrow legs at once."""
-        if not len(rows):
-            return
-        slots = self._slots
-        frames = self._floor.heard(rows, wide=False)
-        self._meters.sent(rows, frames)
-        alaw = slots.law[rows] == g711.ALAW
-        count = np.count_nonzero(alaw)
-        if 0 < count < len(rows):
-            slots.payloads[rows[alaw]] = g711.encode(frames[alaw], g711.ALAW)
-            slots.payloads[rows[~alaw]] = g711.encode(frames[~alaw], g711.ULAW)
-        else:
-            slots.payloads[rows] = g711.encode(frames, g711.ALAW if count else g711.ULAW)
-        self._write_heads(rows)
-
-    def _write_coded(self, rows: Rows) -> None:
+    def _write_coded(self, first: int, end: int) -> None:
         """One leg after the other, each by its own codec."""
-        slots = self._slots
-        for wide in (False, True):
-            chosen = rows[slots.wide[rows] == wide]
-            if not len(chosen):
-                continue
-            frames = self._floor.heard(chosen, wide=wide)
-            self._meters.sent(chosen, frames)
-            for row, frame in zip(chosen.tolist(), frames, strict=True):
-                payload = slots.coders[row].encode(frame)
-                end = HEADER_BYTES + len(payload)
-                slots.packets[row, HEADER_BYTES:end] = np.frombuffer(payload, np.uint8)
-                slots.size[row] = end
-        self._write_heads(rows)
+        slots, floor = self._slots, self._floor
+        coded = slots.active[first:end] & slots.coded[first:end]
+        for row in (coded.nonzero()[0] + first).tolist():
+            one = np.array([row])
+            frames = floor.heard(one, wide=bool(slots.wide[row]))
+            self._meters.sent(one, frames)
+            payload = slots.coders[row].encode(frames[0])
+            size = HEADER_BYTES + len(payload)
+            slots.packets[row, HEADER_BYTES:size] = np.frombuffer(payload, np.uint8)
+            slots.size[row] = size
 
-    def _write_heads(self, rows: Rows) -> None:
-        slots = self._slots
-        slots.sequences_sent[rows] = slots.sequence[rows]
-        slots.timestamps_sent[rows] = slots.timestamp[rows]
+    def _send_digits(self, first: int, end: int) -> None:
+        self._held[first:end] = False
+        chosen = self._slots.active[first:end] & self._slots.digits_out[first:end]
+        for row in (chosen.nonzero()[0] + first).tolist():
+            self._held[row] = self._send_digit(row)
 
-    def _send(self, rows: Rows) -> None:
-        if not len(rows):
-            return
+    def _send(self, count: int) -> None:
         slots = self._slots
-        rows = rows[slots.port[rows].argsort(kind="stable")]
-        sizes = slots.size
-        if slots.srtp:
-            sizes = self._protect(rows)
+        rows = self._rows[:count]
+        sizes = self._protect(rows) if slots.srtp else slots.size
         self._datagrams.send_rows(
             slots.packets,
             sizes,
             rows,
-            slots.port[rows],
-            slots.address[rows],
-            slots.remote_port[rows],
+            self._ports[:count],
+            self._addresses[:count],
+            self._remote_ports[:count],
         )
-        self._counters.sent += len(rows)
+        self._counters.sent += count
 
     def _protect(self, rows: Rows) -> NDArray[np.int64]:
         """In place; the sizes that result. A packet that cannot be protected is sent empty: never in clear."""

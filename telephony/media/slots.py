@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from telephony.media.coder import Coder, needs_coder
 from telephony.media.g711 import LAW_NUMBER
 from telephony.media.parameters import MediaCodec, RtpParameters
-from telephony.rtp.packet import HEADER_BYTES
 from telephony.rtp.srtp import TRAILER_OCTETS, SrtpSession
 from telephony.sdp.crypto import Crypto
 
@@ -38,7 +37,7 @@ class RtpSlots:
         self.sending = np.zeros(rows, np.bool_)
         self.receiving = np.zeros(rows, np.bool_)
         self.port = np.zeros(rows, np.int64)
-        self.laws = np.full((rows, 128), NOT_ACCEPTED, np.int64)
+        self.laws = np.full((rows, 128), NOT_ACCEPTED, np.uint8)
         self.wide = np.zeros(rows, np.bool_)
         self.coded = np.zeros(rows, np.bool_)
         self.coders: dict[int, Coder] = {}
@@ -60,10 +59,6 @@ class RtpSlots:
         self.pauses = np.zeros(rows, np.bool_)
         # Sending.
         self.packets = np.zeros((rows, ROW_BYTES), np.uint8)
-        # The same octets as what they are; writing through these casts, in network order, modulo their size.
-        self.sequences_sent = self.packets.view(">u2")[:, 1]
-        self.timestamps_sent = self.packets.view(">u4")[:, 1]
-        self.payloads = self.packets[:, HEADER_BYTES:PACKET_BYTES]
         self.size = np.full(rows, PACKET_BYTES, np.int64)
         self.address = np.zeros(rows, np.uint32)
         self.remote_port = np.zeros(rows, np.uint16)
@@ -150,8 +145,12 @@ def quarter_of(row: int, rows: int) -> int:
     return row * QUARTERS // rows
 
 
+def bounds_of_quarter(rows: int, quarter: int) -> tuple[int, int]:
+    """The first row whose turn this sub-tick is, and the row after the last."""
+    return -(-quarter * rows // QUARTERS), -(-(quarter + 1) * rows // QUARTERS)
+
+
 def rows_of_quarter(used: NDArray[np.bool_], quarter: int) -> Rows:
     """The used rows whose turn this sub-tick is."""
-    first = -(-quarter * len(used) // QUARTERS)
-    end = -(-(quarter + 1) * len(used) // QUARTERS)
+    first, end = bounds_of_quarter(len(used), quarter)
     return used[first:end].nonzero()[0] + first

@@ -10,13 +10,12 @@ import ctypes
 import errno
 import select
 import socket
-from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from telephony.media import receive_loops
+from telephony.media import receive_loops, send_loops
 from telephony.media.addresses import AddressBook
 from telephony.media.ports import Arrivals
 from telephony.media.sockets import RtcpSockets, bind_pairs
@@ -61,9 +60,7 @@ class _Rows:
         self.iovecs = np.zeros(rows, _IOVEC)
         self.names = np.zeros(rows, _ADDRESS)
         each = np.arange(rows, dtype=np.uint64)
-        # A field of a record is looked up by name each time: those of every sub-tick are kept.
-        self.base, self.size = self.iovecs["base"], self.iovecs["bytes"]
-        self.address, self.port = self.names["address"], self.names["port"]
+        self.vectors = self.iovecs.view(np.uint64).reshape(rows, -1)
         self.messages["name"] = self.names.ctypes.data + each * _ADDRESS.itemsize
         self.messages["name_bytes"] = _ADDRESS.itemsize
         self.messages["iov"] = self.iovecs.ctypes.data + each * _IOVEC.itemsize
@@ -103,7 +100,7 @@ class MmsgDatagrams:
         self._parts = np.zeros(len(pairs), np.int64)
         self._out = _Rows(ROWS_PER_PORT)
         self._packets: NDArray[np.uint8] | None = None
-        self._bases = np.zeros(0, np.uint64)
+        self._packets_at = 0
         self._turn = 0
 
     def receive(self, into: Arrivals) -> int:
@@ -141,8 +138,8 @@ class MmsgDatagrams:
     def _bind_buffers(self, into: Arrivals) -> _Rows:
         rows = self._in = _Rows(into.rows)
         each = np.arange(into.rows, dtype=np.uint64)
-        rows.base[:] = into.data.ctypes.data + each * into.ROW_BYTES
-        rows.size[:] = into.ROW_BYTES
+        rows.iovecs["base"] = into.data.ctypes.data + each * into.ROW_BYTES
+        rows.iovecs["bytes"] = into.ROW_BYTES
         return rows
 
     def receive_rtcp(self) -> list[tuple[int, bytes, int, int]]:
@@ -158,21 +155,21 @@ class MmsgDatagrams:
         remote_ports: NDArray[np.uint16],
     ) -> None:
         if packets is not self._packets:
-            self._packets = packets
-            places = np.arange(len(packets), dtype=np.uint64)
-            self._bases = places * np.uint64(packets.strides[0]) + np.uint64(packets.ctypes.data)
+            # Asking an array for its address costs as much as some packets.
+            self._packets, self._packets_at = packets, packets.ctypes.data
         out = self._out
         for start in range(0, len(rows), ROWS_PER_PORT):
             part = slice(start, start + ROWS_PER_PORT)
-            chosen, by_port = rows[part], ports[part]
-            count = len(chosen)
-            out.base[:count] = self._bases[chosen]
-            out.size[:count] = sizes[chosen]
-            out.address[:count] = addresses[part]
-            out.port[:count] = remote_ports[part]
-            edges = (by_port[1:] != by_port[:-1]).nonzero()[0] + 1
-            for first, end in pairwise((0, *edges.tolist(), count)):
-                self._send(self._fds[int(by_port[first])], first, end)
+            runs = send_loops.fill_messages(
+                self._packets_at, packets.strides[0], sizes, rows[part], ports[part],
+                addresses[part], remote_ports[part], out.vectors, out.octets, self._ends,
+                self._parts,
+            )  # fmt: skip
+            first = 0
+            ends = self._ends[:runs].tolist()
+            for port, end in zip(self._parts[:runs].tolist(), ends, strict=True):
+                self._send(self._fds[port], first, end)
+                first = end
 
     def _send(self, fd: int, first: int, end: int) -> None:
         while first < end:
