@@ -47,7 +47,7 @@ class Dispatch:
         self.sessions: dict[tuple[str, str], InviteSession] = {}
         self._core = core
         self._doorkeeper = Doorkeeper(core.ids, core.counters)
-        self._merged: dict[tuple[str, str, str], ServerTransaction] = {}
+        self._merged: dict[tuple[str, str, int, str], ServerTransaction] = {}
         self._invites: dict[tuple[str, ...], ServerTransaction] = {}
 
     def receive(self, request: Request, flow: Flow, now: float) -> None:
@@ -239,16 +239,19 @@ class Dispatch:
         if transaction.request.method == "INVITE":
             self._invites[cancel_key(transaction.request)] = transaction
 
-    def _merged_key(self, request: Request) -> tuple[str, str, str]:
-        return (request.call_id, request.from_.tag, str(request.cseq))
+    def _merged_key(self, request: Request) -> tuple[str, str, int, str]:
+        return (request.call_id, request.from_.tag, request.cseq.number, request.cseq.method)
 
     def _forget(self, transaction: Transaction) -> None:
         self._core.servers.pop(transaction.key, None)
         request = transaction.request
-        if self._merged.get(self._merged_key(request)) is transaction:
-            del self._merged[self._merged_key(request)]
-        if self._invites.get(cancel_key(request)) is transaction:
-            del self._invites[cancel_key(request)]
+        merged = self._merged_key(request)
+        if self._merged.get(merged) is transaction:
+            del self._merged[merged]
+        if request.method == "INVITE":
+            key = cancel_key(request)
+            if self._invites.get(key) is transaction:
+                del self._invites[key]
 
 
 def _stateless_tag(headers: Headers) -> str:

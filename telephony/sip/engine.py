@@ -69,10 +69,16 @@ class SipEngine:
 
     def failed(self, flow: Flow, now: float) -> None:
         """A send failed, or a connection was lost: requests that wait on this flow get a 503."""
-        for transaction in [t for t in self._core.clients.values() if t.flow == flow]:
+        waiting = [
+            t
+            for t in self._core.clients.values()
+            if t.flow.remote == flow.remote and t.flow == flow
+        ]
+        for transaction in waiting:
             transaction.transport_failed(now)
-        for session in self._dispatch.sessions.values():
-            session.flow_lost(flow)
+        if flow.reliable:  # a dialog on UDP has nothing to lose, and there may be thousands
+            for session in self._dispatch.sessions.values():
+                session.flow_lost(flow)
         for registration in self._registrations.values():
             registration.flow_lost(flow, now)
         self.bindings.flow_lost(flow)

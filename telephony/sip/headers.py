@@ -11,8 +11,15 @@ from telephony.sip.errors import HeaderError
 from telephony.sip.flow import Flow
 from telephony.sip.uri import Params, Uri, parse_port, parse_uri, split_host_port, write_params
 
+MOST_ELEMENTS: Final = 64
+MOST_PARAMS: Final = 64
+"""More of one header is no message of a peer: what is read of a hostile one has to end."""
+
 TOKEN: Final = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+", re.ASCII)
-_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_QUOTED: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_ESCAPED: Final = re.compile(r"\\?(.[^\\]*+)", re.DOTALL)  # each piece without its backslash
+_ELEMENT: Final = re.compile(r'(?:[^,"<]++|"(?:[^"\\]++|\\.)*+"|<[^>]*+>)*+', re.DOTALL)
+_QUOTED_PARAM: Final = re.compile(r'(?:[^;"]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
 # Wider than a token: received=2001:db8::1 and empty values are common, and harmless.
 _PARAM_VALUE: Final = re.compile(r'[^\s",;<>]*|"(?:[^"\\]|\\.)*"', re.DOTALL)
 # Usual parameters and Via elements in one linear match each; the rest is taken apart piece by piece.
@@ -102,26 +109,38 @@ def find_param(params: Params, name: str) -> str | None:
     return None
 
 
-def split_commas(value: str) -> list[str]:
-    """The elements of a comma-separated header; commas in quotes and in <> do not count."""
+def split_commas(value: str, most: int = MOST_ELEMENTS) -> list[str]:
+    """The elements of a comma-separated header; commas in quotes and in <> do not count.
+
+    What comes after `most` of them is not looked at: 8 KiB may hold a thousand.
+    """
     if "," not in value:
         return [value]
     parts: list[str] = []
-    start = position = 0
-    while position < len(value):
-        char = value[position]
-        if char == ",":
-            parts.append(value[start:position].strip())
-            start = position + 1
-        elif char == '"':
-            position = _end_of_quoted(value, position) - 1
-        elif char == "<":
-            position = value.find(">", position)
-            if position < 0:
-                raise HeaderError("unclosed <")
-        position += 1
-    parts.append(value[start:].strip())
+    start = 0
+    while len(parts) < most:
+        end = _end_of_element(value, start)
+        parts.append(value[start:end].strip())
+        if end == len(value):
+            break
+        start = end + 1
     return parts
+
+
+def cut_first(value: str) -> tuple[str, str]:
+    """The first element of a comma-separated header, and the rest of the text with its comma."""
+    if "," not in value:
+        return value, ""
+    end = _end_of_element(value, 0)
+    return value[:end].strip(), value[end:]
+
+
+def _end_of_element(value: str, start: int) -> int:
+    match = _ELEMENT.match(value, start)
+    end = start if match is None else match.end()
+    if end < len(value) and value[end] != ",":
+        raise HeaderError("unclosed quote" if value[end] == '"' else "unclosed <")
+    return end
 
 
 def _end_of_quoted(text: str, start: int) -> int:
@@ -136,6 +155,8 @@ def parse_params(text: str) -> Params:
     text = text.strip(" \t")
     if not text:
         return ()
+    if text.count(";") > MOST_PARAMS:
+        raise HeaderError("too many parameters")
     if _USUAL_PARAMS.fullmatch(text):
         pairs = [part.partition("=") for part in text[1:].split(";")]
         return tuple([(name, value if equals else None) for name, equals, value in pairs])
@@ -157,17 +178,16 @@ def parse_params(text: str) -> Params:
 
 def _split_quoted(text: str) -> list[str]:
     parts: list[str] = []
-    start = position = 0
-    while position < len(text):
-        if text[position] == '"':
-            position = _end_of_quoted(text, position)
-            continue
-        if text[position] == ";":
-            parts.append(text[start:position])
-            start = position + 1
-        position += 1
-    parts.append(text[start:])
-    return parts
+    start = 0
+    while True:
+        match = _QUOTED_PARAM.match(text, start)
+        end = start if match is None else match.end()
+        parts.append(text[start:end])
+        if end == len(text):
+            return parts
+        if text[end] == '"':
+            raise HeaderError("unclosed quote")
+        start = end + 1
 
 
 def parse_name_addr(value: str) -> NameAddr:
@@ -211,7 +231,8 @@ def parse_name_addrs(value: str) -> list[NameAddr]:
 
 
 def _unquote(text: str) -> str:
-    return _printable(re.sub(r"\\(.)", r"\1", text[1:-1], flags=re.DOTALL))
+    inside = text[1:-1]
+    return _printable("".join(_ESCAPED.findall(inside)) if "\\" in inside else inside)
 
 
 def _printable(text: str) -> str:
@@ -246,16 +267,18 @@ def parse_via(value: str) -> Via:
 def parse_cseq(value: str) -> CSeq:
     """Number below 2**31 (RFC 3261 8.1.1.5) and method."""
     match = _CSEQ.fullmatch(value)
-    if match is None or int(match[1]) >= 2**31:
+    number = -1 if match is None else int(match[1])
+    if match is None or number >= 2**31:
         raise HeaderError("bad CSeq")
-    return CSeq(int(match[1]), match[2])
+    return CSeq(number, match[2])
 
 
 def parse_number(value: str, highest: int) -> int:
     """ASCII digits, at most `highest`."""
-    if not _NUMBER.fullmatch(value) or int(value) > highest:
+    number = int(value) if _NUMBER.fullmatch(value) else highest + 1
+    if number > highest:
         raise HeaderError("bad number")
-    return int(value)
+    return number
 
 
 def media_type(value: str) -> str:

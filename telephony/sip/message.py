@@ -67,6 +67,14 @@ class Headers:
     def all(self, name: str) -> list[str]:
         return (self._index or self._sort()).get(name.lower(), [])
 
+    def repeated(self, names: Iterable[str]) -> str | None:
+        """The first of these (in lower case) that occurs more than once."""
+        index = self._index or self._sort()
+        for name in names:
+            if name in index and len(index[name]) > 1:
+                return name
+        return None
+
     def _sort(self) -> dict[str, list[str]]:
         index: dict[str, list[str]] = {}
         for name, value in self.items:
@@ -136,36 +144,42 @@ class Message:
 
     @_Once
     def contacts(self) -> tuple[NameAddr, ...]:
-        """Contact addresses; empty for `Contact: *`."""
-        found = self.headers.all("contact")
-        if found == ["*"]:
+        """Contact addresses, the first `MOST_ELEMENTS`; empty for `Contact: *`."""
+        if self.headers.all("contact") == ["*"]:
             return ()
-        return tuple(address for value in found for address in values.parse_name_addrs(value))
+        return tuple([values.parse_name_addr(part) for part in self.elements("contact")])
 
     @_Once
     def record_routes(self) -> tuple[str, ...]:
         """Record-Route elements as text, topmost first; each is known to be a name-addr."""
-        found = self.headers.all("record-route")
-        routes = tuple(part for value in found for part in values.split_commas(value))
+        routes = self.elements("record-route", values.MOST_ELEMENTS + 1)
         for route in routes:
             values.parse_name_addr(route)
-        return routes
+        if len(routes) > values.MOST_ELEMENTS:  # without the rest nothing arrives
+            raise HeaderError("too many elements")
+        return tuple(routes)
+
+    def elements(self, name: str, most: int = values.MOST_ELEMENTS) -> list[str]:
+        """The first elements of a comma-separated header. Raises: HeaderError, for a quote or < without its end."""
+        found: list[str] = []
+        for value in self.headers.all(name):
+            if len(found) < most:
+                found += values.split_commas(value, most - len(found))
+        return found
 
     def tokens(self, name: str) -> list[str]:
         """Elements of a comma-separated token header such as Require or Accept."""
-        return [
-            part.strip()
-            for value in self.headers.all(name)
-            for part in value.split(",")
-            if part.strip()
-        ]
+        found = self.headers.all(name)
+        if not found:
+            return []
+        return [word for value in found for part in value.split(",") if (word := part.strip())]
 
     def name_addrs(self, name: str) -> list[NameAddr]:
-        """Elements of an optional name-addr header (P-Asserted-Identity, Diversion, ...); bad ones are left out."""
+        """Elements of an optional name-addr header (P-Asserted-Identity, Diversion, ...); bad values are left out."""
         found: list[NameAddr] = []
         for value in self.headers.all(name):
             try:
-                found.extend(values.parse_name_addrs(value))
+                found.extend(values.parse_name_addrs(value)[: values.MOST_ELEMENTS - len(found)])
             except SipSyntaxError:
                 continue
         return found
@@ -279,8 +293,8 @@ def _has_tag(value: str) -> bool:
 def stamp_via(value: str, flow: Flow) -> str:
     """The header value with `received` and `rport` in its first element, unchanged if it cannot be read."""
     try:
-        first, *others = values.split_commas(value)
-        return ", ".join((str(values.parse_via(first).stamped(flow)), *others))
+        first, rest = values.cut_first(value)
+        return str(values.parse_via(first).stamped(flow)) + rest
     except SipSyntaxError:
         return value
 

@@ -111,20 +111,26 @@ def _split_lines(head: bytes) -> tuple[list[str], _Fault | None]:
 def _split_headers(lines: list[str], limits: Limits) -> tuple[list[HeaderPair], _Fault | None]:
     items: list[HeaderPair] = []
     fault: _Fault | None = None
+    longest, most = limits.line_bytes, limits.header_count
     for line in lines:
+        name, colon, value = line.partition(":")
+        if name in SPELLED and colon and len(line) <= longest and len(items) < most:
+            items.append((name, value.strip(" \t")))
+            continue
         if line[:1] in (" ", "\t"):
             if items:
                 name, value = items[-1]
                 items[-1] = (name, f"{value} {line.strip()}".strip(" "))
+                if len(value) > longest:
+                    return items, fault or _Fault(513, "Message Too Large")
             else:
                 fault = fault or _Fault(400, "Folded Start Line")
             continue
-        name, colon, value = line.partition(":")
         name = name.rstrip(" \t")
         if (name not in SPELLED and not TOKEN.fullmatch(name)) or not colon:
             fault = fault or _Fault(400, "Malformed Header Line")
             continue
-        if len(line) > limits.line_bytes or len(items) >= limits.header_count:
+        if len(line) > longest or len(items) >= most:
             return items, fault or _Fault(513, "Message Too Large")
         items.append((name, value.strip(" \t")))
     return items, fault
@@ -154,7 +160,7 @@ def _judge_request(
 
 def _check_request_line(start: str) -> str:
     parts = start.split(" ")
-    if len(parts) != 3 or not TOKEN.fullmatch(parts[0]):
+    if len(parts) != 3 or not (parts[0] in METHODS or TOKEN.fullmatch(parts[0])):
         raise _Fault(400, "Malformed Request Line")
     if parts[2].upper() != "SIP/2.0":
         if _VERSION.fullmatch(parts[2]):
@@ -165,9 +171,9 @@ def _check_request_line(start: str) -> str:
 
 def _check_request(request: Request) -> None:
     headers = request.headers
-    for name in _SINGLE:
-        if len(headers.all(name)) > 1:
-            raise _Fault(400, f"More Than One {name.title()}")
+    repeated = headers.repeated(_SINGLE)
+    if repeated is not None:
+        raise _Fault(400, f"More Than One {repeated.title()}")
     checked = "Request-URI"
     try:
         if request.uri.headers:
@@ -200,13 +206,13 @@ def _check_request(request: Request) -> None:
 
 
 def _cut_body(headers: Headers, body: bytes, limits: Limits) -> bytes:
-    found = set(headers.all("content-length"))
+    found = headers.all("content-length")
     if not found:
         return body
-    if len(found) > 1:
+    if len(found) > 1 and len(set(found)) > 1:
         raise _Fault(400, "Differing Content-Length Values")
     try:
-        length = parse_number(found.pop(), 2**31)
+        length = parse_number(found[0], 2**31)
     except SipSyntaxError as error:
         raise _Fault(400, "Bad Content-Length") from error
     if length > limits.message_bytes:

@@ -24,13 +24,13 @@ class Suspicion:
     def begin(self, source: str) -> None:
         """A message of this source goes to the engine."""
         self._source = source
-        self._rubbish = self._count()
 
     def end(self, now: float) -> None:
         """It was handled, and what there was to answer has been sent."""
-        if self._source is not None and self._count() > self._rubbish:
+        count = self._count()
+        if self._source is not None and count > self._rubbish:
             self._guard.fault(self._source, "malformed", now)
-        self._source = None
+        self._source, self._rubbish = None, count
 
     def sending(self, data: bytes, source: str, now: float) -> None:
         """Every message that goes out."""
@@ -45,5 +45,5 @@ class Suspicion:
             self._guard.forgive(source)
 
     def _count(self) -> int:
-        count = self._counters.get
+        count = self._counters.get  # indexing a Counter costs a call for what is absent
         return sum([count(name, 0) for name in _RUBBISH])

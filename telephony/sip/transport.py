@@ -87,6 +87,7 @@ class SipTransport:
         self._suspicion = Suspicion(settings.guard, engine.counters)
         self._resolver: Resolver | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._flushing = False
 
     @property
@@ -137,7 +138,9 @@ class SipTransport:
 
     def now(self) -> float:
         """The clock of the engine: the loop's."""
-        return asyncio.get_running_loop().time()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self._loop.time()
 
     def flow(self, transport: Transport, host: str, port: int, name: str = "") -> Flow:
         """The way to an IP address. `name`: whom its certificate must be for, if not for the address."""
@@ -207,13 +210,15 @@ class SipTransport:
                 return
 
     def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        at = self.now() if self._events else self.engine.next_timer()
+        timer = self._timer
+        if timer is not None:
+            if at is not None and timer.when() <= at:
+                return  # most deadlines are taken back: too early a call costs less than one handle for each message
+            timer.cancel()
             self._timer = None
-        loop = asyncio.get_running_loop()
-        at = loop.time() if self._events else self.engine.next_timer()
         if at is not None and self._udp is not None:
-            self._timer = loop.call_at(at, self._fire)
+            self._timer = asyncio.get_running_loop().call_at(at, self._fire)
 
     def _fire(self) -> None:
         self._timer = None
@@ -230,12 +235,13 @@ class SipTransport:
 
     def receive(self, data: bytes, flow: Flow) -> None:
         """One datagram or framed message from a source that was admitted."""
+        now = self.now()
         self._suspicion.begin(flow.remote[0])
         try:
-            self.engine.receive(data, flow, self.now())
+            self.engine.receive(data, flow, now)
         finally:
             self.flush()
-            self._suspicion.end(self.now())
+            self._suspicion.end(now)
 
     # ------------------------------------------------------------------ out
 

@@ -191,14 +191,57 @@ def test_long_numbers_cost_no_time(digits):
     assert time.process_time() - start < 0.02
 
 
-@pytest.mark.parametrize("unit", [b";a=b", b",<sip:x>", b'"', b"\\", b" ", b"<", b">", b";", b"%"])
-def test_hostile_eight_kibibytes_are_cheap(unit):
-    data = invite(b'Contact: "x" <sip:a.test>' + (unit * 8000)[: 8192 - 300] + b"\r\n")
+@pytest.mark.parametrize(
+    "unit",
+    [b";a=b", b",<sip:x>", b',"a" <b:c>;q="1"', b'"', b"\\", b" ", b"<", b">", b";", b"%", b","],
+)
+@pytest.mark.parametrize("name", [b"Contact", b"Record-Route", b"Diversion"])
+def test_hostile_eight_kibibytes_are_cheap(name, unit):
+    data = invite(name + b': "x" <sip:a.test>' + (unit * 8000)[: 8192 - 300] + b"\r\n")
+    took = []
+
+    for _ in range(5):
+        start = time.process_time()
+        verdict = parse(data)
+        if isinstance(verdict, Parsed):
+            verdict.message.name_addrs(name.decode())
+        took.append(time.process_time() - start)
+
+    assert min(took) < 0.004  # the goal is a quarter of it; this machine may be busy
+
+
+def test_an_escaped_display_name_of_eight_kibibytes_is_cheap():
+    value = '"' + '\\"' * 4000 + '" <sip:a.test>'
     start = time.process_time()
 
-    assert isinstance(parse(data), Parsed | Refuse | Drop)
+    assert parse_name_addr(value).display == '"' * 4000
 
-    assert time.process_time() - start < 0.02
+    assert time.process_time() - start < 0.004
+
+
+def test_of_a_long_list_of_contacts_the_first_ones_are_read():
+    contacts = ", ".join(f"<sip:{number}@a.test>" for number in range(200))
+    request = Request(Headers([("Contact", contacts), ("m", "<sip:more@a.test>")]), b"", "INVITE")
+
+    assert [contact.uri.user for contact in request.contacts] == [str(n) for n in range(64)]
+
+
+def test_a_route_set_that_is_too_long_to_follow_is_refused():
+    routes = b"Record-Route: " + b", ".join([b"<sip:a.test;lr>"] * 65) + b"\r\n"
+
+    verdict = parse(invite(routes))
+
+    assert isinstance(verdict, Refuse)
+    assert (verdict.status, verdict.reason) == (400, "Bad Record-Route: too many elements")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["<sip:a.test>" + ";p" * 65, "<sip:a.test" + ";p" * 65 + ">", '<sip:a>;p="' + ";" * 65 + '"'],
+)
+def test_more_parameters_than_anybody_has_are_an_error(value):
+    with pytest.raises((HeaderError, UriError)):
+        parse_name_addr(value)
 
 
 def test_an_oversized_datagram_is_refused_and_an_oversized_ack_dropped():
