@@ -5,15 +5,14 @@ Starts the product (`manage.py run`, fake speech parts) and calls it from this p
 `product_cpu_ms_per_call_s` that of all processes of the product. `mb_per_call`: private memory of the node at full load
 less that before the first call. A phone talks two seconds and is silent for two, so that each call has a turn, an
 answer and its events every four seconds. `setup`: new calls at an even pace, hung up after three seconds; INVITE sent
-to 200 received. The lines are measured one after the other, each by a product of its own.
+to 200 received; `node_cpu_ms_per_call` is of a whole such call. The lines are measured one after the other, each by a
+product of its own. `python_loop_ms`: a fixed loop of pure Python on this machine; CPU figures go with it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import sys
 from pathlib import Path
@@ -25,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.carrying.browsers import carry_browsers
 from benchmarks.carrying.load import Load, with_product
+from benchmarks.carrying.machine import machine
 from benchmarks.carrying.usage import Usage, memory_mb
 from tests.running_product import RunningProduct
 
@@ -64,8 +64,10 @@ def carry_phones(product: RunningProduct, calls: int, seconds: float) -> dict[st
 
 def set_up(product: RunningProduct, cps: int, seconds: float) -> dict[str, Any]:
     calls = round(cps * seconds)
-    load = Load(product, calls)
+    load, usage = Load(product, calls), Usage(product)
+    usage.start()
     load.dial(calls, cps, HELD_S)
+    used = usage.stop(calls)
     times = [call.setup_s * 1000 for call in load.signalling.dialled if call.setup_s is not None]
     failed = [call.status for call in load.signalling.dialled if call.setup_s is None]
     load.close()
@@ -77,6 +79,8 @@ def set_up(product: RunningProduct, cps: int, seconds: float) -> dict[str, Any]:
         "p99_ms": float(np.percentile(times, 99)) if times else None,
         "failed": len(failed),
         "failures": {str(status): failed.count(status) for status in set(failed)},
+        "node_core_pct": used["node_core_pct"],
+        "node_cpu_ms_per_call": used["cpu_ms_per_call_s"] * usage.seconds,
     }
 
 
@@ -120,13 +124,7 @@ def main() -> None:
     for name, (work, *what) in jobs.items():
         if arguments.only in (None, name):
             answer[name] = repeated(runs, work, *what)
-    machine = {
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "load": os.getloadavg()[0],
-    }
-    print(json.dumps(answer | machine | {"limits": LIMITS}))
+    print(json.dumps(answer | machine() | {"limits": LIMITS}))
 
 
 if __name__ == "__main__":

@@ -14,8 +14,6 @@ import argparse
 import asyncio
 import json
 import multiprocessing
-import os
-import platform
 import resource
 import statistics
 import sys
@@ -28,6 +26,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.carrying.machine import machine
 from benchmarks.carrying.phones import CORES, LOOPBACK, PHONE_SOCKETS, Phones, pin, prioritise
 from telephony.media.commands import Enqueue, Guard, Listen, Route, StartRtp
 from telephony.media.notices import Notice, PlayoutProgress, PlayoutState
@@ -217,13 +216,8 @@ def main() -> None:
         print(json.dumps(result), flush=True)
         if meets_limits(result):
             best = result
-    machine = {
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-    }
     answer = best or tried[0]
-    print(json.dumps(answer | machine | {"meets_limits": best is not None, "limits": LIMITS}))
+    print(json.dumps(answer | machine() | {"meets_limits": best is not None, "limits": LIMITS}))
 
 
 if __name__ == "__main__":

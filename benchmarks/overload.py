@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import sys
 from collections import Counter
 from pathlib import Path
@@ -21,6 +19,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.carrying.load import Load, with_product
+from benchmarks.carrying.machine import machine
+from benchmarks.carrying.usage import Usage
 from tests.running_product import RunningProduct
 
 FILL_CPS = 20
@@ -29,12 +29,14 @@ LIMITS = {"refused_p99_ms": 100.0}
 
 def overload(product: RunningProduct, calls: int, cps: int, seconds: float) -> dict[str, Any]:
     offered = round(cps * seconds)
-    load = Load(product, calls + offered)
+    load, usage = Load(product, calls + offered), Usage(product)
     load.dial(calls, FILL_CPS)
     load.run(3.0)
     load.run(seconds, measured=True)
     before = timing(load)
+    usage.start()
     load.dial(offered, cps, measured=True)
+    used = usage.stop(calls)
     after = timing(load)
     tried = load.signalling.dialled[calls:]
     times = [call.refused_s * 1000 for call in tried if call.refused_s is not None]
@@ -48,6 +50,7 @@ def overload(product: RunningProduct, calls: int, cps: int, seconds: float) -> d
         "refused_p50_ms": float(np.percentile(times, 50)) if times else None,
         "refused_p99_ms": float(np.percentile(times, 99)) if times else None,
         "calls_still_up": up,
+        "node_core_pct": used["node_core_pct"],
         "jitter_p99_ms_before": before,
         "jitter_p99_ms_during": after,
     }
@@ -70,9 +73,8 @@ def main() -> None:
     seconds = 4.0 if arguments.quick else arguments.seconds
     calls = arguments.calls
     result = with_product(overload, calls, arguments.cps, seconds, max_calls=calls)
-    machine = {"machine": platform.machine(), "cores": os.cpu_count(), "limits": LIMITS}
     rounded = {k: round(v, 3) if isinstance(v, float) else v for k, v in result.items()}
-    print(json.dumps(rounded | machine))
+    print(json.dumps(rounded | machine() | {"limits": LIMITS}))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import sys
 import time
@@ -24,6 +22,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.carrying.load import Load, with_product
+from benchmarks.carrying.machine import machine
 from benchmarks.carrying.relay import Network, RelayedPhones
 from benchmarks.carrying.usage import Usage, memory_mb
 from tests.running_product import RunningProduct
@@ -85,9 +84,8 @@ def main() -> None:
     calls, minutes = (50, 0.5) if arguments.quick else (arguments.calls, arguments.minutes)
     network = Network(arguments.loss / 100, arguments.jitter_ms, seed=arguments.seed)
     result = with_product(soak, calls, minutes, network, max_calls=calls + 20)
-    machine = {"machine": platform.machine(), "cores": os.cpu_count(), "limits": LIMITS}
     rounded = {k: round(v, 3) if isinstance(v, float) else v for k, v in result.items()}
-    print(json.dumps(rounded | machine))
+    print(json.dumps(rounded | machine() | {"limits": LIMITS}))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, field
+from dataclasses import field, fields
 from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
@@ -61,7 +61,10 @@ class Situation:
     answerer: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        body = {name: getattr(self, name) for name in _FIELDS}
+        for name, parts in _PARTS.items():
+            body[name] = [{each: getattr(part, each) for each in parts} for part in body[name]]
+        return body
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Situation:
@@ -77,6 +80,14 @@ class Situation:
         if situation.cause not in get_args(Cause) or not isinstance(situation.slots, Mapping):
             raise SituationError("the cause is unknown, or the slots are no object")
         return situation
+
+
+_FIELDS: Final = tuple(each.name for each in fields(Situation))
+_PARTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "meanwhile": tuple(each.name for each in fields(Segment)),
+    "history": tuple(each.name for each in fields(Segment)),
+    "audio": tuple(each.name for each in fields(AudioTrouble)),
+}
 
 
 def segments(said: Sequence[Said]) -> tuple[Segment, ...]:

@@ -19,6 +19,8 @@ TENS: Final = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50}
 _REPEATS: Final = {"double": 2, "triple": 3}
 FILLERS: Final = frozenset({"um", "uh", "er", "erm", "hm", "mm", "like", "so", "well", "and", "or", "but", "then"})  # fmt: skip
 PHRASES_KEPT: Final = 5_000
+_MERIDIEM: Final = re.compile(r"\b([ap])\.?\s?m\b\.?")
+_JOINED: Final = re.compile(r"(\d)([ap]m)\b")
 _TOKEN: Final = re.compile(r"\d+(?::\d+)?|[a-z]+(?:'[a-z]+)?")
 
 
@@ -30,8 +32,7 @@ def tokens(text: str) -> list[str]:
         .replace("o'clock", "oclock")
         .replace("o clock", "oclock")
     )
-    plain = re.sub(r"\b([ap])\.?\s?m\b\.?", r"\1m", plain)
-    plain = re.sub(r"(\d)([ap]m)\b", r"\1 \2", plain)
+    plain = _JOINED.sub(r"\1 \2", _MERIDIEM.sub(r"\1m", plain))
     return [token.replace("'", "") for token in _TOKEN.findall(plain)]
 
 

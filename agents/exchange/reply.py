@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Final, Literal
 
 from agents.brain import Audio, Cancel, Prepare, Prepared, Proposal, Say, Think, ToWorker
@@ -90,7 +90,7 @@ class Reply:
 
     def _now(self) -> datetime:
         seconds = self._call.state.started_us / 1e6 + self._call.now_s()
-        return datetime.fromtimestamp(seconds, UTC).astimezone(self._flow.zone)
+        return datetime.fromtimestamp(seconds, self._flow.zone)
 
     # -------------------------------------------------------------------------------------------------------- asking
 

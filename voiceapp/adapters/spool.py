@@ -19,7 +19,7 @@ from typing import Any, Final
 from telephony.call.errors import BrokenLogError
 from telephony.call.events import Recorded
 from telephony.call.ids import CallId
-from telephony.call.serial import holds_personal_data, record_from_json, record_to_json
+from telephony.call.serial import VERSION, event_to_json, holds_personal_data, record_from_json
 from voiceapp.adapters.encryption import Keyring
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,9 @@ CREATE UNIQUE INDEX IF NOT EXISTS event_id ON event (call, id) WHERE id IS NOT N
 """
 
 _COLUMNS: Final = "position, call, seq, at_us, kind, version, actor, id, private, body"
+
+# A value that is not JSON becomes text that no reader accepts: one bad record must not stop the writer.
+_to_text: Final = json.JSONEncoder(separators=(",", ":"), default=repr).encode
 
 Row = tuple[int, str, int, int, str, int, str, str | None, int, bytes]
 
@@ -168,14 +171,22 @@ class SpoolFile:
                 yield SpoolRow(position, call, seq, None, str(error))
 
     def _to_row(self, record: Recorded) -> tuple[object, ...]:
-        values = record_to_json(record)
-        # A value that is not JSON becomes text that no reader accepts: one bad record must not stop the writer.
-        body = json.dumps(values["event"], separators=(",", ":"), default=repr).encode()
-        private = holds_personal_data(record.kind)
+        kind = record.kind
+        body = _to_text(event_to_json(record.event)).encode()
+        private = holds_personal_data(kind)
         if private:
-            body = self._keyring.encrypt(body, _context(record.call, record.seq, record.kind))
-        kept = ("call", "seq", "at_us", "kind", "version", "actor", "id")
-        return (*(values[name] for name in kept), private, body)
+            body = self._keyring.encrypt(body, _context(record.call, record.seq, kind))
+        return (
+            record.call,
+            record.seq,
+            record.at_us,
+            kind,
+            VERSION,
+            record.actor,
+            record.idempotency_key,
+            private,
+            body,
+        )
 
     def _to_record(self, row: Row) -> Recorded:
         position, call, seq, at_us, kind, version, actor, name, private, body = row
