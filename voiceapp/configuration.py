@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Any, Final
 
@@ -78,6 +78,15 @@ def _ip_and_port(text: str) -> Address:
     except ValueError as error:
         raise ValueError("an IP address and a port such as 127.0.0.1:5060") from error
     return address
+
+
+def _ipv6(text: str) -> str:
+    if text in {"auto", "off"}:
+        return text
+    try:
+        return str(IPv6Address(text.strip("[]")))
+    except ValueError as error:
+        raise ValueError("an IPv6 address such as 2001:db8::1, auto or off") from error
 
 
 def _optional_ip_and_port(text: str) -> Address | None:
@@ -161,6 +170,7 @@ class Variable:
 VARIABLES: Final[tuple[Variable, ...]] = (
     Variable("VOICEAPP_HTTP", "127.0.0.1:8000", _address, "Where pages and WebSockets are served."),
     Variable("VOICEAPP_SIP", "127.0.0.1:5060", _ip_and_port, "Where SIP is received, UDP and TCP; `0.0.0.0:5060` opens it to the network."),
+    Variable("VOICEAPP_IPV6", "auto", _ipv6, "The IPv6 address at which SIP and RTP are received as well, on the same ports: an address, `off`, or `auto`: `::1` beside 127.0.0.1 and `::` beside 0.0.0.0, where this machine has IPv6."),
     Variable("VOICEAPP_SIP_ALLOW", "", _networks, "Networks whose SIP is answered, in CIDR notation; all others get no reply. Empty: this machine, and where SIP is open to the network, private networks, until a trunk is set up; then trunks alone."),
     Variable("VOICEAPP_SIP_TLS", "", _optional_ip_and_port, "Where SIP over TLS is received, such as `0.0.0.0:5061`; empty: nowhere, and TLS trunks are called with the system's authorities."),
     Variable("VOICEAPP_SIP_TLS_CERTIFICATE", "", _file, "Certificate chain (PEM) for SIP over TLS; needed where it is received."),
@@ -200,6 +210,7 @@ class Configuration:
 
     http: Address
     sip: Address
+    ipv6: str
     sip_allow: tuple[str, ...]
     sip_tls: Address | None
     sip_tls_certificate: Path | None

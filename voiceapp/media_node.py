@@ -37,6 +37,7 @@ from telephony.media.plane import MediaPlane
 from telephony.webrtc.adapter import unavailable_reason
 from telephony.webrtc.peer import PeerSettings
 from voiceapp.configuration import Configuration
+from voiceapp.ipv6 import WILDCARD_V4, WILDCARD_V6
 from voiceapp.node_load import NodeLoad
 from voiceapp.node_parts import NodeParts, ports_of
 from voiceapp.node_sip import NodeSip, SipParts
@@ -107,8 +108,10 @@ class MediaNode:
 
     def _media_settings(self) -> MediaSettings:
         calls = self._configuration.max_calls + _SPARE
+        sixth, everywhere = self._ports.sip_v6, self._ports.sip.host == WILDCARD_V6
         return MediaSettings(
-            bind_address=self._ports.sip.host,
+            bind_address=WILDCARD_V4 if everywhere else self._ports.sip.host,
+            bind_v6=WILDCARD_V6 if everywhere else sixth.host if sixth is not None else "",
             rtp_ports=self._ports.rtp,
             rtp_capacity=_multiple_of_4(calls),
             packet_capacity=_multiple_of_4(2 * calls),

@@ -9,11 +9,15 @@ from typing import Any, Final, Protocol
 
 from telephony.call.ids import CallId
 from telephony.call.ports import EventLog, NodeBus, ParticipantFactory
+from telephony.legs.sip_media import Addresses
 from telephony.media.ports import AudioTap
 from telephony.snapshot_rows import OpenSecret, no_secrets
 from voiceapp.configuration import Address, Configuration
+from voiceapp.ipv6 import WILDCARD_V4, WILDCARD_V6, beside
 
 _RTP_PORTS: Final = 16
+_PROBES: Final = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
+"""TEST-NET-1 (RFC 5737) and RFC 3849: nothing is sent there."""
 
 
 class Startable(Protocol):
@@ -65,11 +69,16 @@ class NodeParts:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where one of several nodes listens: each has its SIP ports and its share of the RTP range. `tls` None: none."""
+    """Where one of several nodes listens: each has its SIP ports and its share of the RTP range. None: nowhere.
+
+    `sip_v6`, `tls_v6`: where IPv6 is served beside IPv4.
+    """
 
     sip: Address
     rtp: tuple[int, ...]
     tls: Address | None = None
+    sip_v6: Address | None = None
+    tls_v6: Address | None = None
 
 
 def ports_of(configuration: Configuration, index: int) -> Ports:
@@ -77,22 +86,35 @@ def ports_of(configuration: Configuration, index: int) -> Ports:
     first, last = configuration.rtp_ports.first, configuration.rtp_ports.last
     even = range(first + first % 2, last, 2)
     share = max(1, len(even) // configuration.media_nodes)
+    sip, tls = configuration.sip_of(index), configuration.sip_tls_of(index)
     return Ports(
-        configuration.sip_of(index),
+        sip,
         tuple(even[index * share : (index + 1) * share][:_RTP_PORTS]),
-        configuration.sip_tls_of(index),
+        tls,
+        sip_v6=beside(configuration, sip),
+        tls_v6=None if tls is None else beside(configuration, tls),
     )
 
 
-def address_for_peers(configuration: Configuration) -> str:
+def addresses_for_peers(configuration: Configuration) -> Addresses:
     """What SIP and SDP name as ours: the setting, the bound address, or, bound to all, that of the default route."""
-    if configuration.public_address:
-        return configuration.public_address
-    if configuration.sip.host not in {"0.0.0.0", "::"}:
-        return configuration.sip.host
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # TEST-NET-1: nothing is sent
-        except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])
+    public, bound = configuration.public_address, configuration.sip.host
+    sixth = beside(configuration, configuration.sip)
+    bound_v6 = bound if ":" in bound else sixth.host if sixth is not None else ""
+    bound_v4 = WILDCARD_V4 if bound == WILDCARD_V6 else "" if ":" in bound else bound
+    if bound_v4 == WILDCARD_V4:
+        bound_v4 = _source(socket.AF_INET, "127.0.0.1")
+    if bound_v6 == WILDCARD_V6:
+        bound_v6 = _source(socket.AF_INET6, "::1")
+    if public and ":" in public:
+        return Addresses(bound_v4, public)
+    return Addresses(public or bound_v4, bound_v6)
+
+
+def _source(family: socket.AddressFamily, otherwise: str) -> str:
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((_PROBES[family], 9))
+            return str(probe.getsockname()[0])
+    except OSError:
+        return otherwise

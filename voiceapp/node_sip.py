@@ -38,8 +38,8 @@ from telephony.sip.source_guard import SourceGuard
 from telephony.sip.tls import TlsSettings
 from telephony.sip.transport import SipTransport, TransportSettings
 from telephony.trunks import Trunk
-from voiceapp.configuration import Configuration
-from voiceapp.node_parts import Ports, address_for_peers
+from voiceapp.configuration import Address, Configuration
+from voiceapp.node_parts import Ports, addresses_for_peers
 
 log = logging.getLogger(__name__)
 
@@ -70,21 +70,18 @@ class NodeSip:
         self._started = False
         self._saved = ""
         self._timers = TimerSet(parts.scheduler)
-        address = address_for_peers(configuration)
-        identity = Identity(address, ports.sip.port)
+        self._addresses = ours = addresses_for_peers(configuration)
+        port = ports.sip.port
+        identity = Identity(ours.v4 or ours.v6, port, v6=ours.v6)
         self._engine = SipEngine(
-            EngineSettings(advertised=(address, ports.sip.port), product=PRODUCT),
+            EngineSettings(
+                advertised=(ours.v4, port) if ours.v4 else None,
+                advertised_v6=(ours.v6, port) if ":" in configuration.public_address else None,
+                product=PRODUCT,
+            ),
             TokenIds(os.urandom),
         )
-        self._origins = Origins(
-            OpenNetworks(
-                parse_networks(configuration.sip_networks),
-                explicit=bool(configuration.sip_allow),
-                registrar=configuration.registrar,
-                algorithms=configuration.sip_digest,
-            ),
-            self._wall,
-        )
+        self._origins = Origins(_open_networks(configuration), self._wall)
         self._guard = SourceGuard(table=self._origins.source)
         self.wire = SipTransport(
             self._engine, self._event, _transport_settings(configuration, ports, self._guard)
@@ -111,7 +108,7 @@ class NodeSip:
             )
         )
         parts.board.accompany(self.transfers.companion)
-        self.phone = PhoneGateway(self._phone_parts(address))
+        self.phone = PhoneGateway(self._phone_parts())
 
     def _dialler_parts(self, identity: Identity) -> DiallerParts:
         parts = self._parts
@@ -128,9 +125,10 @@ class NodeSip:
             book=self._book,
             phones=self._phones,
             identity=identity,
+            addresses=self._addresses,
         )
 
-    def _phone_parts(self, address: str) -> PhoneParts:
+    def _phone_parts(self) -> PhoneParts:
         return PhoneParts(
             board=self._parts.board,
             wire=self.wire,
@@ -140,7 +138,7 @@ class NodeSip:
             watch=self._watch,
             phones=self._phones,
             sessions=self._sessions,
-            address=address,
+            addresses=self._addresses,
             transfers=self.transfers,
             replacements=Replacements(
                 ReplacementParts(
@@ -282,12 +280,29 @@ def _in_use(plan: DialPlan) -> Mapping[str, Trunk]:
     return {name: trunk for name, trunk in plan.trunks.items() if trunk.enabled}
 
 
+def _open_networks(configuration: Configuration) -> OpenNetworks:
+    return OpenNetworks(
+        parse_networks(configuration.sip_networks),
+        explicit=bool(configuration.sip_allow),
+        registrar=configuration.registrar,
+        algorithms=configuration.sip_digest,
+    )
+
+
 def _transport_settings(
     configuration: Configuration, ports: Ports, guard: SourceGuard
 ) -> TransportSettings:
     return TransportSettings(
-        bind=(ports.sip.host, ports.sip.port), guard=guard, tls=_tls_settings(configuration, ports)
+        bind=(ports.sip.host, ports.sip.port),
+        bind_v6=_pair(ports.sip_v6),
+        tls_bind_v6=_pair(ports.tls_v6),
+        guard=guard,
+        tls=_tls_settings(configuration, ports),
     )
+
+
+def _pair(address: Address | None) -> tuple[str, int] | None:
+    return None if address is None else (address.host, address.port)
 
 
 def _tls_settings(configuration: Configuration, ports: Ports) -> TlsSettings | None:

@@ -22,6 +22,7 @@ from typing import Any, Final, TextIO
 
 from voiceapp.adapters.bus_client import BusClient
 from voiceapp.configuration import REPOSITORY, Address, Configuration
+from voiceapp.ipv6 import beside, refusal
 
 STOP_S: Final = 4.5
 """From Ctrl-C to the end of the last process; what is left then is killed."""
@@ -347,14 +348,17 @@ def check_addresses(configuration: Configuration) -> None:
     """Raises: StartError naming the setting whose address is taken or not of this machine."""
     _check("VOICEAPP_HTTP", configuration.http, (socket.SOCK_STREAM,))
     for i in range(configuration.media_nodes):
-        _check("VOICEAPP_SIP", configuration.sip_of(i), (socket.SOCK_DGRAM, socket.SOCK_STREAM))
-        tls = configuration.sip_tls_of(i)
+        sip, tls = configuration.sip_of(i), configuration.sip_tls_of(i)
+        _check("VOICEAPP_SIP", sip, (socket.SOCK_DGRAM, socket.SOCK_STREAM))
         if tls is not None:
             _check("VOICEAPP_SIP_TLS", tls, (socket.SOCK_STREAM,))
+        for address in (beside(configuration, sip), tls and beside(configuration, tls)):
+            if address is not None:
+                _check_v6(address)
     ports = configuration.rtp_ports
     for port in range(ports.first, ports.last + 1):
         address = Address(configuration.sip.host, port)
-        if not _is_free(address, socket.SOCK_DGRAM):
+        if refusal(address, socket.SOCK_DGRAM):
             raise StartError(
                 f"UDP port {port} of VOICEAPP_RTP_PORTS={ports} cannot be opened: another program has "
                 f"it. Choose another range, for example VOICEAPP_RTP_PORTS={port + 100}-{port + 163}."
@@ -363,7 +367,7 @@ def check_addresses(configuration: Configuration) -> None:
 
 def _check(setting: str, address: Address, kinds: tuple[socket.SocketKind, ...]) -> None:
     for kind in kinds:
-        if not _is_free(address, kind):
+        if refusal(address, kind):
             other = Address(address.host, address.port + 10)
             raise StartError(
                 f"{address} cannot be opened: another program has it, or it is not an address of this "
@@ -371,13 +375,9 @@ def _check(setting: str, address: Address, kinds: tuple[socket.SocketKind, ...])
             )
 
 
-def _is_free(address: Address, kind: socket.SocketKind) -> bool:
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    with socket.socket(family, kind) as probe:
-        if kind is socket.SOCK_STREAM:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address.host, address.port))
-        except OSError:
-            return False
-    return True
+def _check_v6(address: Address) -> None:
+    if refusal(address, socket.SOCK_STREAM):
+        raise StartError(
+            f"{address} cannot be opened: another program has it, or it is not an address of this "
+            "machine. Choose another one, or VOICEAPP_IPV6=off."
+        )

@@ -31,6 +31,7 @@ from telephony.gateway.trunk_watch import TrunkWatch, Way
 from telephony.legs.dialled_leg import DialledLeg
 from telephony.legs.plane_port import Plane
 from telephony.legs.sip_leg import Wire
+from telephony.legs.sip_media import Addresses
 from telephony.outbound_rules import Allowed, Counters, Denied, OrderFacts, Usage, judge
 from telephony.outbound_usage import UsageBook
 from telephony.sip.session import Cause, EndKind, InviteOptions
@@ -58,6 +59,7 @@ class DiallerParts:
     book: UsageBook
     phones: Phones
     identity: Identity
+    addresses: Addresses
 
 
 class Dialler:
@@ -75,7 +77,7 @@ class Dialler:
         """
         work, allowed = self._judged(order)
         parts = self._parts
-        leg = DialledLeg(order.leg, parts.wire, parts.plane, parts.identity.address)
+        leg = DialledLeg(order.leg, parts.wire, parts.plane, parts.addresses)
         leg.bind(order.call, order.media)
         work.began(allowed)
         self.counters["dialled"] += 1
@@ -237,7 +239,8 @@ class _Order:
     def _attempt_of(
         self, trunk: Trunk, way: Way, allowed: Allowed, reply_s: float | None
     ) -> Attempt:
-        caller = caller_uri(allowed.caller_id, way.host, self._parts.identity, trunk)
+        identity = self._parts.identity.towards(way.flow.remote[0])
+        caller = caller_uri(allowed.caller_id, way.host, identity, trunk)
         from_, headers = identity_headers(caller, trunk, self._order.headers)
         return Attempt(
             trunk=trunk,
@@ -258,12 +261,13 @@ class _Order:
     def _to_phone(self, extension: str) -> Iterator[Attempt]:
         """The registration heard of last; another one only if nothing answers there."""
         for way in self._parts.phones.ways(extension, self._parts.wire.now()):
+            identity = self._parts.identity.towards(way.flow.remote[0])
             yield Attempt(
                 trunk=None,
                 phone=self._plan.extensions[extension],
                 target=way.contact,
-                from_=shown_uri(self._order.shown, self._parts.identity),
-                to=f"<sip:{extension}@{self._parts.identity.host_port}>",
+                from_=shown_uri(self._order.shown, identity),
+                to=f"<sip:{extension}@{identity.host_port}>",
                 headers=self._order.headers,
                 flow=way.flow,
                 options=InviteOptions(

@@ -161,7 +161,12 @@ class LegDialling:
             from_=attempt.from_,
             to=attempt.to,
             flow=attempt.flow,
-            sdp=self._leg.offer(attempt.trunk, secure=attempt.flow.secure, phone=attempt.phone),
+            sdp=self._leg.offer(
+                attempt.trunk,
+                secure=attempt.flow.secure,
+                phone=attempt.phone,
+                towards=attempt.flow.remote[0],
+            ),
             now=now,
             headers=attempt.headers,
             options=attempt.options,

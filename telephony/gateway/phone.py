@@ -43,7 +43,7 @@ from telephony.gateway.trunk_room import TrunkRooms
 from telephony.gateway.trunk_watch import TrunkWatch
 from telephony.legs.incoming_leg import IncomingLeg
 from telephony.legs.sip_leg import Wire
-from telephony.legs.sip_media import UnacceptableOfferError, policy_of, reserve
+from telephony.legs.sip_media import Addresses, UnacceptableOfferError, policy_of, reserve
 from telephony.media.commands import Remove
 from telephony.media.errors import MediaError
 from telephony.media.parameters import MediaCodec
@@ -70,7 +70,7 @@ _NO_AGENT_LOAD: Final = RouteLoad(node_calls=sys.maxsize)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhoneParts:
-    """What the door works with. `address`: what our SDP names as ours, where a trunk does not say otherwise."""
+    """What the door works with. `addresses`: what our SDP names as ours, where a trunk does not say otherwise."""
 
     board: Switchboard
     wire: Wire
@@ -80,7 +80,7 @@ class PhoneParts:
     watch: TrunkWatch
     phones: Phones
     sessions: Sessions
-    address: str
+    addresses: Addresses
     transfers: Transfers
     replacements: Replacements
 
@@ -138,7 +138,8 @@ class PhoneGateway:
         if origin is None:
             return False
         try:
-            policy = policy_of(origin.trunk, parts.address, secure=session.flow.secure)
+            ours = parts.addresses.towards(session.flow.remote[0])
+            policy = policy_of(origin.trunk, ours, secure=session.flow.secure)
         except UnacceptableOfferError:
             return False  # told below like any other call
         return parts.replacements.take_over(event, policy)
@@ -216,7 +217,7 @@ class PhoneGateway:
         try:
             policy = policy_of(
                 invited.origin.trunk,
-                parts.address,
+                parts.addresses.towards(session.flow.remote[0]),
                 secure=session.flow.secure,
                 phone=invited.origin.extension,
             )
@@ -265,7 +266,9 @@ class PhoneGateway:
                     answer_first=True,
                 )
             case Forward(trunk=trunk, destination=destination):
-                diverted = f"<sip:{decision.number}@{self._parts.address}>;reason=unconditional"
+                diverted = (
+                    f"<sip:{decision.number}@{self._parts.addresses.host}>;reason=unconditional"
+                )
                 return Ringing(
                     name=decision.number,
                     orders=(RingOrder(destination, trunk or None),),

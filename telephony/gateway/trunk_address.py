@@ -18,11 +18,16 @@ ANONYMOUS = '"Anonymous" <sip:anonymous@anonymous.invalid>'
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Our name on the wire: a user part, and the address peers reach us at."""
+    """Our name on the wire: a user part, and the address peers reach us at; `v6` is that for peers of IPv6."""
 
     address: str
     port: int
     user: str = "voice"
+    v6: str = ""
+
+    def towards(self, host: str) -> Identity:
+        """The identity that a peer with this address can reach."""
+        return replace(self, address=self.v6) if self.v6 and ":" in host else self
 
     def ours(self) -> str:
         """URI of this node, for requests that nobody in particular sends."""

@@ -218,7 +218,10 @@ class TrunkWatch:
         for flow in dict.fromkeys(way.flow for way in life.ways):
             host = next(way.host for way in life.ways if way.flow == flow)
             id_ = self._engine.options(
-                f"sip:{host}", from_=self._identity.ours(), flow=flow, now=self._wire.now()
+                f"sip:{host}",
+                from_=self._identity.towards(flow.remote[0]).ours(),
+                flow=flow,
+                now=self._wire.now(),
             )
             self._pings[id_] = (name, flow)
             late = partial(self._answered, OptionsAnswered(id_, 408))

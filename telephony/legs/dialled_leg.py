@@ -8,7 +8,15 @@ from telephony.call.ids import LegId
 from telephony.legs.call_audio import CallMedia
 from telephony.legs.plane_port import Plane
 from telephony.legs.sip_leg import Calls, SipLeg, Wire
-from telephony.legs.sip_media import LegPolicy, RtpPlace, policy_of
+from telephony.legs.sip_media import (
+    Addresses,
+    LegPolicy,
+    RtpPlace,
+    UnacceptableOfferError,
+    policy_of,
+)
+from telephony.media.commands import Remove
+from telephony.media.errors import NoMediaCapacityError
 from telephony.sdp import offer_answer
 from telephony.sdp.offer_answer import Agreed, Offer
 from telephony.sip.events import Provisional
@@ -19,17 +27,18 @@ _OK: Final = 200
 
 
 class DialledLeg(SipLeg):
-    """`address`: what our SDP names as ours, where the trunk does not say otherwise.
+    """`addresses`: what our SDP names as ours, where the trunk does not say otherwise.
 
     Raises: NoMediaCapacityError.
     """
 
     direction: Literal["inbound", "outbound"] = "outbound"
 
-    def __init__(self, leg: LegId, wire: Wire, plane: Plane, address: str) -> None:
-        slot, port = plane.reserve_rtp(None, nat=True)
-        super().__init__(leg, wire, plane, RtpPlace(slot, port, LegPolicy(address=address)))
-        self._address = address
+    def __init__(self, leg: LegId, wire: Wire, plane: Plane, addresses: Addresses) -> None:
+        policy = LegPolicy(address=addresses.towards("")[0])
+        slot, port = plane.reserve_rtp(None, nat=True, v6=policy.v6)
+        super().__init__(leg, wire, plane, RtpPlace(slot, port, policy))
+        self._addresses = addresses
         self._offer: Offer | None = None
         self._fork = ""
 
@@ -41,18 +50,39 @@ class DialledLeg(SipLeg):
     # ------------------------------------------------------------------------------- attempts
 
     def offer(
-        self, trunk: Trunk | None, *, secure: bool | None = None, phone: Extension | None = None
+        self,
+        trunk: Trunk | None,
+        *,
+        secure: bool | None = None,
+        phone: Extension | None = None,
+        towards: str = "",
     ) -> bytes:
-        """SDP for the next INVITE. `secure` None: as the trunk's transport is.
+        """SDP for the next INVITE. `secure` None: as the trunk's transport is; `towards`: the address it is sent to.
 
-        Raises: UnacceptableOfferError for a trunk that wants SRTP over signalling that everybody can read.
+        Raises: UnacceptableOfferError for a trunk that wants SRTP over signalling that everybody can read, and where
+        our audio cannot be of the address's family.
         """
         encrypted = trunk is not None and trunk.transport == "tls" if secure is None else secure
-        policy = policy_of(trunk, self._address, secure=encrypted, phone=phone)
-        self._place = RtpPlace(self._place.slot, self._place.port, policy)
+        ours = self._addresses.towards(towards)[0]
+        policy = policy_of(trunk, (ours, ""), secure=encrypted, phone=phone)
+        self._take_place(policy)
         self._offer = self._last = offer_answer.offer(self._place.capabilities)
         self._fork = ""
         return self._offer.sdp
+
+    def _take_place(self, policy: LegPolicy) -> None:
+        """A port of the family of our address, in place of one of the other family."""
+        slot, port = self._place.slot, self._place.port
+        if policy.v6 is not self._place.policy.v6:
+            warning = '301 voiceapp "network address format not available"'
+            if self._started:
+                raise UnacceptableOfferError("audio of the other family has begun", warning)
+            try:
+                slot, port = self._plane.reserve_rtp(None, nat=True, v6=policy.v6)
+            except NoMediaCapacityError as error:
+                raise UnacceptableOfferError("no port of this family", warning) from error
+            self._plane.apply(Remove(self._place.slot))
+        self._place = RtpPlace(slot, port, policy)
 
     def invited(self, session: OutgoingSession) -> None:
         """The INVITE with that SDP has left."""

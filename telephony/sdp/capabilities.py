@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, Self
 
 from telephony.sdp.codecs import PCMA, PCMU, Codec
 from telephony.sdp.crypto import OFFERED_SUITES, SrtpPolicy, Suite
@@ -26,6 +26,7 @@ class Capabilities:
 
     `their_order`: an offer's order of codecs decides, not ours. `srtp` other than OFF needs `new_key(octets)`, which
     makes unguessable keys (`secrets.token_bytes`); `suites` are those we offer, any known one is taken.
+    `other_address`: ours of the other family (IPv4, IPv6), for offers of that family; empty: there is none.
     """
 
     address: str
@@ -39,10 +40,17 @@ class Capabilities:
     srtp: SrtpPolicy = SrtpPolicy.OFF
     suites: tuple[Suite, ...] = OFFERED_SUITES
     new_key: Callable[[int], bytes] | None = field(default=None, repr=False, compare=False)
+    other_address: str = ""
 
     def __post_init__(self) -> None:
         if self.srtp is not SrtpPolicy.OFF and self.new_key is None:
             raise ValueError("SRTP needs a source of keys")
+
+    def towards(self, address: str) -> Self:
+        """The same with the address of ours that goes with theirs."""
+        if not self.other_address or (":" in self.address) is (":" in address):
+            return self
+        return replace(self, address=self.other_address, other_address=self.address)
 
     def make_key(self, suite: Suite) -> bytes:
         """A fresh master key and salt."""

@@ -132,6 +132,7 @@ def hear(
 def reply(heard: Heard, capabilities: Capabilities) -> Agreed:
     """Answer what was heard, with the port of `capabilities` and else the same ones."""
     stream, previous = heard.stream, heard.previous
+    capabilities = capabilities.towards(stream.address)
     event = stream.event if capabilities.dtmf else None
     events = ((event.payload_type, event.rate_hz),) if event is not None else ()
     crypto = _answered_crypto(stream, capabilities, previous)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from telephony.sdp.capabilities import (
@@ -119,8 +119,8 @@ def _read(
     lines = _crypto_of(media, capabilities)
     if isinstance(lines, NotAcceptable):
         return lines
-    address = theirs.address_of(media)
-    if address is None or not _same_family(address, capabilities.address):
+    address = _usable(theirs.address_of(media), capabilities)
+    if address is None:
         reason = "network address format not available"
         return refuse(INCOMPATIBLE_ADDRESS, reason, capabilities)
     maps = media.rtpmaps(numbers or {})
@@ -187,8 +187,9 @@ def _rtcp_of(media: Media, address: str) -> tuple[str, int] | None:
     words = (media.attribute("rtcp") or "").split()
     if not words or not (words[0].isascii() and words[0].isdigit() and 0 < int(words[0]) < 65536):
         return None
-    host = words[3] if len(words) == 4 and _same_family(words[3], address) else address
-    return host, int(words[0])
+    host = _normal(words[3]) if len(words) == 4 else None
+    same_family = host is not None and (":" in host) is (":" in address)
+    return host if host is not None and same_family else address, int(words[0])
 
 
 def _ptime_of(theirs: Description, media: Media) -> int:
@@ -204,19 +205,26 @@ def _milliseconds(theirs: Description, media: Media, name: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 3 else 0
 
 
-def _same_family(address: str, ours: str) -> bool:
-    """A host name is of none: nothing here may wait for DNS."""
-    family = _family(address)
-    return family is not None and family == _family(ours)
+def _usable(address: str | None, capabilities: Capabilities) -> str | None:
+    """Their address, if we have one of its family. A host name is of none: nothing here may wait for DNS."""
+    found = _normal(address) if address is not None else None
+    if found is None:
+        return None
+    v6 = ":" in found
+    ours = (capabilities.address, capabilities.other_address)
+    return found if any(one and (":" in one) is v6 for one in ours) else None
 
 
-def _family(address: str) -> int | None:
+def _normal(address: str) -> str | None:
+    """One spelling for each; an IPv4-mapped address (RFC 5118 4.9) is the IPv4 address that it maps."""
     if _V4.fullmatch(address):
-        return 4
+        return address
     try:
-        return ip_address(address).version
+        found = ip_address(address)
     except ValueError:
         return None
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return str(mapped or found)
 
 
 def _is_unspecified(address: str) -> bool:

@@ -46,12 +46,14 @@ _PROOF: Final = ("authorization", "proxy-authorization")
 class EngineSettings:
     """`advertised`: address and port peers shall use, if it is not the local one of the flow (1:1 NAT).
 
-    `session_expires_s` 0: we ask for no session timer (RFC 4028). `reliable`: provisional responses of incoming
-    calls (RFC 3262); "no" refuses callers who require it, "required" those who do not know it.
+    `advertised_v6`: the same for flows over IPv6. `session_expires_s` 0: we ask for no session timer (RFC 4028).
+    `reliable`: provisional responses of incoming calls (RFC 3262); "no" refuses callers who require it, "required"
+    those who do not know it.
     """
 
     user: str = "voice"
     advertised: Address | None = None
+    advertised_v6: Address | None = None
     product: str = ""
     limits: Limits = field(default_factory=Limits)
     session_expires_s: int = 1800
@@ -88,7 +90,8 @@ class Core:
         return ("Via", f"{hop};branch={branch};rport{alias}")
 
     def _host_port(self, flow: Flow) -> str:
-        host, port = self.settings.advertised or flow.local
+        settings, v6 = self.settings, ":" in flow.local[0]
+        host, port = (settings.advertised_v6 if v6 else settings.advertised) or flow.local
         if flow.transport not in ("udp", "tcp"):
             port = flow.local[1]  # the advertised port is that of UDP and TCP
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,11 +1,13 @@
 """Which sources are read at all: who is known, how fast each may send, who is banned. Pure, and before any parsing.
 
-All that is kept is bounded; of an unknown source only that it is unknown, and a count per network.
+All that is kept is bounded; of an unknown source only that it is unknown, and a count per network. What one may send
+and whether it is banned goes by `unit_of` its address, since a host of IPv6 has a whole /64 to send from.
 """
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final, Literal, TypeVar
 
@@ -15,6 +17,8 @@ Fault = Literal["malformed", "refused", "unauthorized"]
 _NETWORKS_COUNTED: Final = 1000
 _OTHER_NETWORKS: Final = "other"
 _PREFIX_V4, _PREFIX_V6 = 24, 48
+_HOST_V6: Final = 64
+"""RFC 4291 2.5.4: what one link has, and often one machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +90,11 @@ class SourceGuard:
             self.dropped["unknown_source"] += 1
             self._count_network(source)
             return False
-        level, at = self._buckets.get(source, (known.burst, now))
+        unit = unit_of(source)
+        level, at = self._buckets.get(unit, (known.burst, now))
         level = min(known.burst, level + (now - at) * known.per_second)
         admitted = level >= 1.0
-        self._keep(self._buckets, source, (level - admitted, now))
+        self._keep(self._buckets, unit, (level - admitted, now))
         if not admitted:
             self.dropped["over_rate"] += 1
         return admitted
@@ -100,23 +105,26 @@ class SourceGuard:
         known = self._find(source)
         if known is None or not known.bannable:
             return
-        count, at = self._faulty.get(source, (0.0, now))
+        unit = unit_of(source)
+        count, at = self._faulty.get(unit, (0.0, now))
         leaked = (now - at) * self.limits.faults / self.limits.window_s
         count = max(0.0, count - leaked) + 1.0
-        self._keep(self._faulty, source, (count, now))
+        self._keep(self._faulty, unit, (count, now))
         if count >= self.limits.faults:
             self.ban(source, self.limits.ban_s, kind, now=now)
 
     def forgive(self, source: str) -> None:
         """A request succeeded: the challenge before it was no guess."""
-        count, at = self._faulty.get(source, (0.0, 0.0))
+        unit = unit_of(source)
+        count, at = self._faulty.get(unit, (0.0, 0.0))
         if count:
-            self._faulty[source] = (max(0.0, count - 1.0), at)
+            self._faulty[unit] = (max(0.0, count - 1.0), at)
 
     def ban(self, source: str, seconds: float, reason: str, *, now: float) -> None:
         """Do not hear this source for a while, known or not; `reason` is a short stable word."""
-        self._faulty.pop(source, None)
-        self._keep(self._banned, source, Ban(source, now + seconds, reason))
+        unit = unit_of(source)
+        self._faulty.pop(unit, None)
+        self._keep(self._banned, unit, Ban(unit, now + seconds, reason))
 
     def bans(self, now: float) -> tuple[Ban, ...]:
         """Those in force, oldest first."""
@@ -127,9 +135,10 @@ class SourceGuard:
         self._known.clear()
 
     def _is_banned(self, source: str, now: float) -> bool:
-        ban = self._banned.get(source)
+        unit = unit_of(source)
+        ban = self._banned.get(unit)
         if ban is not None and ban.until <= now:
-            del self._banned[source]
+            del self._banned[unit]
             return False
         return ban is not None
 
@@ -149,6 +158,19 @@ class SourceGuard:
         if network not in self.networks and len(self.networks) >= _NETWORKS_COUNTED:
             network = _OTHER_NETWORKS
         self.networks[network] += 1
+
+
+def unit_of(source: str) -> str:
+    """What counts as one sender: an IPv4 address, or the /64 of an IPv6 address."""
+    return source if ":" not in source else _link_of(source)
+
+
+@lru_cache(maxsize=10_000)
+def _link_of(source: str) -> str:
+    try:
+        return str(ip_network((ip_address(source.partition("%")[0]), _HOST_V6), strict=False))
+    except ValueError:
+        return source
 
 
 def network_of(source: str) -> str:

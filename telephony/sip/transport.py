@@ -9,7 +9,6 @@ import random
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Final
 
 from telephony.sip.engine import SipEngine
@@ -26,7 +25,7 @@ from telephony.sip.transport_dns import Resolver
 from telephony.sip.transport_sockets import (
     DatagramSocket,
     bind_listener,
-    bind_pair,
+    bind_pairs,
     reaches,
     route_source,
 )
@@ -34,6 +33,7 @@ from telephony.sip.transport_streams import Streams, StreamSettings
 from telephony.sip.uri import parse_uri
 
 _ROUTES_REMEMBERED: Final = 1000
+_WILDCARDS: Final = ("0.0.0.0", "::")
 _LARGE_CONNECT_S: Final = 2.0  # for a TCP connection that UDP can stand in for
 
 
@@ -41,12 +41,15 @@ _LARGE_CONNECT_S: Final = 2.0  # for a TCP connection that UDP can stand in for
 class TransportSettings:
     """`bind` (an IP address): port 0 takes a free port, the same one for UDP and TCP.
 
+    `bind_v6`, `tls_bind_v6`: IPv6 addresses that serve the same as `bind` and `tls`; port 0 is the port of `bind`.
     `tls` serves TLS at its own address; without it TLS peers can still be called, without a certificate of ours.
     `ws_bind`: SIP over WebSocket, secure if `tls` is set; `ws_origins`: the pages whose browsers may connect.
     `nameservers`: asked instead of the system's.
     """
 
     bind: Address = ("127.0.0.1", 5060)
+    bind_v6: Address | None = None
+    tls_bind_v6: Address | None = None
     guard: SourceGuard = field(default_factory=SourceGuard)
     limits: Limits = field(default_factory=Limits)
     times: StreamTimes = field(default_factory=StreamTimes)
@@ -68,10 +71,11 @@ class SipTransport:
         self.settings = settings
         self.address: Address = settings.bind
         self._on_event = on_event
-        self._is_wildcard = ip_address(settings.bind[0]).is_unspecified
+        self._address_v6: Address | None = None
         self._routes: dict[str, str] = {}
         self._events: deque[SipEvent] = deque()
         self._udp: DatagramSocket | None = None
+        self._udp_v6: DatagramSocket | None = None
         self._streams = Streams(
             self,
             StreamSettings(
@@ -103,10 +107,16 @@ class SipTransport:
             OSError: an address is taken or not ours.
         """
         settings = self.settings
-        stream, datagrams = bind_pair(settings.bind)
+        (stream, datagrams), *sixth = bind_pairs(settings.bind, settings.bind_v6)
         self._udp = DatagramSocket(datagrams, self.datagram, self.counters)
         self.address = self._streams.listen("tcp", stream)
+        for stream, datagrams in sixth:
+            self._udp_v6 = DatagramSocket(datagrams, self.datagram, self.counters)
+            self._address_v6 = self._streams.listen("tcp", stream, beside=True)
         try:
+            if settings.tls is not None and settings.tls_bind_v6 is not None:
+                listener = bind_listener(settings.tls_bind_v6, beside=True)
+                self._streams.listen("tls", listener, beside=True)
             if settings.tls is not None:
                 self._streams.listen("tls", bind_listener(settings.tls.bind))
             if settings.ws_bind is not None:
@@ -124,15 +134,18 @@ class SipTransport:
             self._timer.cancel()
             self._timer = None
         self._streams.close()
-        if self._udp is not None:
-            self._udp.close()
-            self._udp = None
+        for udp in (self._udp, self._udp_v6):
+            if udp is not None:
+                udp.close()
+        self._udp = self._udp_v6 = None
 
-    def listening(self, transport: Transport) -> Address | None:
-        """Where this transport is served."""
-        if transport == "udp":
-            return self.address if self._udp is not None else None
-        return self._streams.listening(transport)
+    def listening(self, transport: Transport, *, beside: bool = False) -> Address | None:
+        """Where this transport is served; `beside`: at the IPv6 address beside the first one."""
+        if transport != "udp":
+            return self._streams.listening(transport, beside=beside)
+        if self._udp is None:
+            return None
+        return self._address_v6 if beside else self.address
 
     # ------------------------------------------------------------------ the gateway's side
 
@@ -156,13 +169,9 @@ class SipTransport:
         target = parse_uri(uri)
         if target.scheme not in ("sip", "sips"):
             return []
-        bound = self.settings.bind[0]
         if self._resolver is None:
-            kinds = [
-                kind
-                for kind, probe in (("A", "192.0.2.1"), ("AAAA", "2001:db8::1"))
-                if reaches(bound, probe)
-            ]
+            probes = (("A", "192.0.2.1"), ("AAAA", "2001:db8::1"))
+            kinds = [kind for kind, probe in probes if self._reaches(probe)]
             self._resolver = Resolver(kinds, self.settings.nameservers)
         try:
             async with asyncio.timeout(within):
@@ -173,18 +182,24 @@ class SipTransport:
         return [
             self.flow(hop.transport, hop.host, hop.port, hop.name if hop.transport == "tls" else "")
             for hop in hops
-            if reaches(bound, hop.host)
+            if self._reaches(hop.host)
         ]
+
+    def _reaches(self, host: str) -> bool:
+        bound = (self.settings.bind, self.settings.bind_v6)
+        return any(reaches(one[0], host) for one in bound if one is not None)
 
     def local_for(self, host: str, transport: Transport) -> Address:
         """Our address as `host` sees it: on a wildcard socket, the one the route to it leaves by."""
-        bound = self.listening(transport) or self.address
-        if not self._is_wildcard:
+        beside = self._address_v6 is not None and ":" in host
+        address = self._address_v6 if beside and self._address_v6 else self.address
+        bound = self.listening(transport, beside=beside) or address
+        if bound[0] not in _WILDCARDS:
             return bound
         if host not in self._routes:
             if len(self._routes) >= _ROUTES_REMEMBERED:
                 self._routes.clear()
-            self._routes[host] = route_source(host, self.address[0])
+            self._routes[host] = route_source(host, bound[0])
         return (self._routes[host], bound[1])
 
     def flush(self) -> None:
@@ -259,7 +274,9 @@ class SipTransport:
             self._fall_back(by_tcp[0])
 
     def _send_datagram(self, flow: Flow, data: bytes) -> None:
-        if self._udp is not None and not self._udp.send(data, flow.remote):
+        beside = self._udp_v6 is not None and ":" in flow.remote[0]
+        udp = self._udp_v6 if beside else self._udp
+        if udp is not None and not udp.send(data, flow.remote):
             self.engine.failed(flow, self.now())
 
     def _fall_back(self, flow: Flow) -> None:

@@ -39,12 +39,12 @@ def open_socket(host: str, kind: socket.SocketKind) -> socket.socket:
     return sock
 
 
-def bind_listener(bind: Address) -> socket.socket:
-    """A TCP socket on this address. Raises: OSError."""
+def bind_listener(bind: Address, *, beside: bool = False) -> socket.socket:
+    """A TCP socket on this address; `beside` one of IPv4, which `::` then leaves to it. Raises: OSError."""
     sock = open_socket(bind[0], socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        _allow_v4(sock, bind[0])
+        _share_families(sock, bind[0], beside=beside)
         sock.bind(bind)
     except OSError:
         sock.close()
@@ -52,27 +52,47 @@ def bind_listener(bind: Address) -> socket.socket:
     return sock
 
 
-def bind_pair(bind: Address) -> tuple[socket.socket, socket.socket]:
-    """TCP and UDP sockets on the same port; with port 0, tried until one is free for both. Raises: OSError."""
+Pair = tuple[socket.socket, socket.socket]
+
+
+def bind_pairs(bind: Address, sixth: Address | None = None) -> list[Pair]:
+    """TCP and UDP sockets on the same port, and on that of `sixth`, if there is one; its port 0 is that of `bind`.
+
+    With port 0, tried until one is free for all. Raises: OSError.
+    """
     for attempt in range(_BIND_ATTEMPTS):
-        stream = bind_listener(bind)
-        datagrams = open_socket(bind[0], socket.SOCK_DGRAM)
+        pairs: list[Pair] = []
         try:
-            _allow_v4(datagrams, bind[0])
-            datagrams.bind(stream.getsockname()[:2])
+            pairs.append(_bind_pair(bind))
+            if sixth is not None:
+                port = sixth[1] or pairs[0][0].getsockname()[1]
+                pairs.append(_bind_pair((sixth[0], port), beside=True))
         except OSError:
-            stream.close()
-            datagrams.close()
+            for sock in (sock for pair in pairs for sock in pair):
+                sock.close()
             if bind[1] or attempt == _BIND_ATTEMPTS - 1:
                 raise
         else:
-            return stream, datagrams
+            return pairs
     raise OSError("no port free for both UDP and TCP")
 
 
-def _allow_v4(sock: socket.socket, host: str) -> None:
-    if host == "::":
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+def _bind_pair(bind: Address, *, beside: bool = False) -> Pair:
+    stream = bind_listener(bind, beside=beside)
+    datagrams = open_socket(bind[0], socket.SOCK_DGRAM)
+    try:
+        _share_families(datagrams, bind[0], beside=beside)
+        datagrams.bind(stream.getsockname()[:2])
+    except OSError:
+        stream.close()
+        datagrams.close()
+        raise
+    return stream, datagrams
+
+
+def _share_families(sock: socket.socket, host: str, *, beside: bool) -> None:
+    if beside or host == "::":
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(beside))
 
 
 def seen_address(address: tuple[str, int]) -> Address:

@@ -12,7 +12,7 @@ from telephony.sip.errors import SipSyntaxError, TlsError
 from telephony.sip.flow import Address, Flow, Transport
 from telephony.sip.headers import find_param, parse_via
 from telephony.sip.parser import Limits
-from telephony.sip.source_guard import SourceGuard
+from telephony.sip.source_guard import SourceGuard, unit_of
 from telephony.sip.stream import Framing, StreamFramer, StreamTimes
 from telephony.sip.tls import TlsContexts, TlsLayer, TlsSettings, is_for
 from telephony.sip.transport_connection import Connection
@@ -61,7 +61,7 @@ class Streams:
         self._owner = owner
         self._settings = settings
         self._contexts = TlsContexts(settings.tls)
-        self._listeners: dict[Transport, Listener] = {}
+        self._listeners: dict[tuple[Transport, bool], Listener] = {}
         self._connections: dict[int, Connection] = {}
         self._towards: dict[_Way, Connection] = {}
         self._sources: Counter[str] = Counter()
@@ -71,17 +71,17 @@ class Streams:
     def __len__(self) -> int:
         return len(self._connections)
 
-    def listen(self, transport: Transport, sock: socket.socket) -> Address:
-        """Serve this transport on a bound socket."""
+    def listen(self, transport: Transport, sock: socket.socket, *, beside: bool = False) -> Address:
+        """Serve this transport on a bound socket; `beside`: besides the one that it has, for IPv6."""
 
         def accepted(connected: socket.socket, source: Address) -> None:
             self._accept(transport, connected, source)
 
-        self._listeners[transport] = listener = Listener(sock, accepted, self.counters)
+        self._listeners[transport, beside] = listener = Listener(sock, accepted, self.counters)
         return listener.address
 
-    def listening(self, transport: Transport) -> Address | None:
-        listener = self._listeners.get(transport)
+    def listening(self, transport: Transport, *, beside: bool = False) -> Address | None:
+        listener = self._listeners.get((transport, beside))
         return listener.address if listener is not None else None
 
     def close(self) -> None:
@@ -149,7 +149,7 @@ class Streams:
     def _keep(self, connection: Connection) -> Connection:
         flow = connection.flow
         self._connections[flow.connection] = connection
-        self._sources[flow.remote[0]] += 1
+        self._sources[unit_of(flow.remote[0])] += 1
         return connection
 
     # ------------------------------------------------------------------ in
@@ -172,7 +172,7 @@ class Streams:
     def _has_room(self, source: str) -> bool:
         most = self._settings.max_connections
         share = max(1, int(most * _SHARE_PER_SOURCE))
-        return len(self) < most and self._sources[source] < share
+        return len(self) < most and self._sources[unit_of(source)] < share
 
     def _framer(self, transport: Transport) -> Framing:
         if transport in ("ws", "wss"):
@@ -195,9 +195,10 @@ class Streams:
     def lost(self, connection: Connection) -> None:
         flow = connection.flow
         self._connections.pop(flow.connection, None)
-        self._sources[flow.remote[0]] -= 1
-        if not self._sources[flow.remote[0]]:
-            del self._sources[flow.remote[0]]
+        unit = unit_of(flow.remote[0])
+        self._sources[unit] -= 1
+        if not self._sources[unit]:
+            del self._sources[unit]
         for way in [way for way, kept in self._towards.items() if kept is connection]:
             del self._towards[way]
         self._owner.flows_failed((flow, *connection.carried), opened=connection.established)

@@ -10,7 +10,7 @@ import pytest
 from telephony.sip.events import Answered, IncomingInvite, Terminated
 from telephony.sip.session import EndKind
 from telephony.sip.source_guard import GuardLimits, Source, SourceGuard
-from telephony.sip.transport_sockets import DatagramSocket, bind_pair, open_socket
+from telephony.sip.transport_sockets import DatagramSocket, bind_pairs, open_socket
 
 LARGE = [("X-Large", "x" * 1500)]
 REQUEST = (
@@ -298,7 +298,7 @@ async def test_a_large_request_that_was_answered_by_tcp_is_not_sent_again_when_t
     ends,
 ):
     caller = await ends()
-    tcp, udp = bind_pair(("127.0.0.1", 0))
+    [(tcp, udp)] = bind_pairs(("127.0.0.1", 0))
     heard = []
 
     async def refuse(reader, writer):

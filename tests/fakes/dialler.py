@@ -8,6 +8,7 @@ from telephony.call.commands import ConnectLeg, RemoveLeg
 from telephony.gateway.dial_order import DialFailure, DialListener, DialOrder, DialRefusedError
 from telephony.legs.dialled_leg import DialledLeg
 from telephony.legs.plane_port import Plane
+from telephony.legs.sip_media import Addresses
 from telephony.trunks import Trunk
 from tests.fakes.sip_session import FakeSession, FakeWire
 
@@ -22,7 +23,7 @@ class FakeDialling:
         self.listener = listener
         self.session = FakeSession()
         self.session.call_id = f"{order.leg}@x"
-        self.leg = DialledLeg(order.leg, FakeWire(), plane, "127.0.0.1")
+        self.leg = DialledLeg(order.leg, FakeWire(), plane, Addresses("127.0.0.1"))
         self.leg.bind(order.call, order.media)
         self.leg.offer(Trunk(name=self.trunk) if order.purpose != "person" else None)
         self.leg.invited(self.session)

@@ -3,12 +3,14 @@
 import pytest
 
 from telephony.sdp.description import parse as parse_sdp
+from telephony.sdp.offer_answer import Agreed, Capabilities, NotAcceptable, answer
 from telephony.sip.flow import Flow
 from telephony.sip.message import Request
 from telephony.sip.parser import Parsed, Refuse, parse
 from telephony.sip.uri import parse_uri
 from tests.unit.sip_line import make_engine
 
+BOTH = Capabilities("192.0.2.5", 4000, other_address="2001:db8::5")
 FLOW = Flow("udp", ("2001:db8::1", 5060), ("2001:db8::9:1", 5070))
 
 
@@ -25,6 +27,15 @@ def message(
         f"CSeq: 98176 {method}", f"Contact: {contact}", f"Content-Length: {len(body)}", "", body,
     ]  # fmt: skip
     return "\r\n".join(lines).encode()
+
+
+def offered(address: str) -> bytes:
+    """One stream of PCMU at this address."""
+    family = "IP6" if ":" in address else "IP4"
+    return (
+        f"v=0\r\no=user 53655765 2353687637 IN {family} {address}\r\ns=-\r\nc=IN {family} {address}\r\n"
+        "t=0 0\r\nm=audio 6000 RTP/AVP 0\r\n"
+    ).encode()
 
 
 def understood(data: bytes) -> Request:
@@ -71,13 +82,17 @@ def test_4_5_received_is_written_without_brackets():
     assert b";received=2001:db8::9:1\r\n" in reply
 
 
-@pytest.mark.parametrize("address", ["2001:db8::20", "[2001:db8::20]"])
-def test_4_6_addresses_of_sdp_stand_without_brackets(address):
-    text = f"v=0\r\no=assistant 1 1 IN IP6 2001:db8::20\r\ns=-\r\nc=IN IP6 {address}\r\nt=0 0\r\nm=audio 6000 RTP/AVP 0\r\n"
+def test_4_6_an_offer_over_ipv6_is_answered_with_our_ipv6_address():
+    found = answer(offered("2001:db8::20"), BOTH)
 
-    assert (
-        parse_sdp(text.encode()).media[0].port == 6000
-    )  # a reference is of no use, and does no harm
+    assert isinstance(found, Agreed)
+    assert (found.remote_address, found.remote_port) == ("2001:db8::20", 6000)
+    assert b"c=IN IP6 2001:db8::5\r\n" in found.sdp
+    assert b" IN IP6 2001:db8::5\r\ns=" in found.sdp
+
+
+def test_4_6_addresses_of_sdp_stand_without_brackets():
+    assert isinstance(answer(offered("[2001:db8::20]"), BOTH), NotAcceptable)
 
 
 def test_4_7_several_addresses_in_one_request():
@@ -101,8 +116,51 @@ def test_4_8_both_families_in_one_description():
     assert [found.address_of(media) for media in found.media] == ["192.0.2.1", "2001:db8::1"]
 
 
-@pytest.mark.parametrize("host", ["[::ffff:192.0.2.10]", "[2001:DB8::1]", "[::]"])
-def test_4_9_and_4_10_written_otherwise_it_is_the_same_kind_of_host(host):
+def test_4_8_each_stream_has_the_address_of_its_own_line():
+    text = offered("192.0.2.1") + b"m=audio 6024 RTP/AVP 0\r\nc=IN IP6 2001:db8::1\r\n"
+    fourth, sixth = (
+        answer(text, Capabilities(ours, 4000)) for ours in ("192.0.2.5", "2001:db8::5")
+    )
+
+    assert isinstance(fourth, Agreed)
+    assert isinstance(sixth, Agreed)
+    assert fourth.remote_address == "192.0.2.1"
+    assert sixth.remote_address == "2001:db8::1"
+    assert b"m=audio 0 " in fourth.sdp
+    assert b"m=audio 0 " in sixth.sdp
+
+
+def test_4_9_a_mapped_address_is_a_host_of_a_uri():
+    data = message(
+        via="[::ffff:192.0.2.10]:19823;branch=z9hG4bKbh19",
+        contact='"T. desk phone" <sip:ted@[::ffff:192.0.2.2]>',
+    )
+    found = understood(data)
+
+    assert (found.via.host, found.via.port) == ("[::ffff:192.0.2.10]", 19823)
+    assert found.contacts[0].uri.host == "[::ffff:192.0.2.2]"
+
+
+def test_4_9_a_mapped_address_in_sdp_is_the_ipv4_address_that_it_maps():
+    found = answer(offered("::ffff:192.0.2.2"), BOTH)
+
+    assert isinstance(found, Agreed)
+    assert found.remote_address == "192.0.2.2"
+    assert b"c=IN IP4 192.0.2.5\r\n" in found.sdp
+
+
+@pytest.mark.parametrize("host", ["[2001:db8:::192.0.2.1]", "[2001:db8::192.0.2.1]"])
+def test_4_10_with_the_colon_too_many_of_rfc_3261_and_without_it(host):
+    """Both are answered: what the grammar of RFC 3261 made peers write, and what it meant."""
+    engine = make_engine()
+    engine.receive(message(uri=f"sip:user@{host}", method="OPTIONS"), FLOW, 0.0)
+    [(_, reply)] = engine.to_send()
+
+    assert reply.startswith(b"SIP/2.0 200 ")
+
+
+@pytest.mark.parametrize("host", ["[2001:DB8::1]", "[::]", "[::1]"])
+def test_however_it_is_written_it_is_a_host(host):
     assert parse_uri(f"sip:user@{host}:5060").host == host
 
 

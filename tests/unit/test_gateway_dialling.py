@@ -41,7 +41,9 @@ class Leg:
     measurements: list[tuple[int, str]] = field(default_factory=list)
     refuses_offer: bool = False
 
-    def offer(self, trunk: Any, *, secure: bool | None = None, phone: Any = None) -> bytes:
+    def offer(
+        self, trunk: Any, *, secure: bool | None = None, phone: Any = None, towards: str = ""
+    ) -> bytes:
         if self.refuses_offer:
             raise UnacceptableOfferError("SRTP without TLS", "")
         return SDP

@@ -10,7 +10,7 @@ from telephony.call.commands import CallCommand, ConnectLeg, HoldCall, RemoveLeg
 from telephony.call.ids import LegId
 from telephony.legs.call_audio import CallMedia
 from telephony.legs.dialled_leg import DialledLeg
-from telephony.legs.sip_media import UnacceptableOfferError
+from telephony.legs.sip_media import Addresses, UnacceptableOfferError
 from telephony.media.commands import ChangeRtp, StartRtp
 from telephony.media.errors import NoMediaCapacityError
 from telephony.sip.events import Provisional, ReinviteReceived, Terminated
@@ -31,7 +31,7 @@ class Dialled:
     def __init__(self, trunk: Trunk | None = CARRIER) -> None:
         self.plane, self.wire, self.calls = FakePlane(), FakeWire(), Calls()
         self.media = CallMedia(self.plane, ManualClock(), 8000)
-        self.leg = DialledLeg(TARGET, self.wire, self.plane, "127.0.0.1")
+        self.leg = DialledLeg(TARGET, self.wire, self.plane, Addresses("127.0.0.1"))
         self.leg.bind(self.calls, self.media)
         self.session = FakeSession()
         self.offer = self.leg.offer(trunk)
@@ -146,7 +146,7 @@ def test_a_person_who_holds_or_hangs_up_is_a_leg_like_any_other() -> None:
 
 def test_a_full_plane_and_a_trunk_without_tls_are_told_before_anything_is_sent() -> None:
     with pytest.raises(NoMediaCapacityError):
-        DialledLeg(TARGET, FakeWire(), FakePlane(capacity=0), "127.0.0.1")
+        DialledLeg(TARGET, FakeWire(), FakePlane(capacity=0), Addresses("127.0.0.1"))
     with pytest.raises(UnacceptableOfferError):
         Dialled(Trunk(name="t", srtp="required", transport="udp"))
     assert b"RTP/SAVP" in Dialled(Trunk(name="t", srtp="required", transport="tls")).offer

@@ -69,10 +69,10 @@ def test_a_trunk_decides_codecs_keys_and_where_media_may_come_from() -> None:
         advertised="203.0.113.9",
         media_networks=(ip_network("198.51.100.0/24"),),
     )
-    policy = policy_of(trunk, "127.0.0.1", secure=True)
+    policy = policy_of(trunk, ("127.0.0.1", ""), secure=True)
     assert (policy.address, [codec.name for codec in policy.codecs]) == ("203.0.113.9", ["PCMA"])
     assert policy.srtp is SrtpPolicy.OPTIONAL
-    assert policy_of(trunk, "127.0.0.1", secure=False).srtp is SrtpPolicy.OFF
+    assert policy_of(trunk, ("127.0.0.1", ""), secure=False).srtp is SrtpPolicy.OFF
     scene = Scene(sdp(codec=8), policy=policy)
     scene.leg.answer()
     assert [str(net) for net in scene.started().parameters.media_networks] == ["198.51.100.0/24"]
@@ -80,6 +80,6 @@ def test_a_trunk_decides_codecs_keys_and_where_media_may_come_from() -> None:
 
 def test_keys_are_not_sent_where_everybody_reads() -> None:
     with pytest.raises(UnacceptableOfferError):
-        policy_of(Trunk(name="t", srtp="required"), "127.0.0.1", secure=False)
+        policy_of(Trunk(name="t", srtp="required"), ("127.0.0.1", ""), secure=False)
     insists = Trunk(name="t", srtp="required", srtp_without_tls=True)
-    assert policy_of(insists, "127.0.0.1", secure=False).srtp is SrtpPolicy.REQUIRED
+    assert policy_of(insists, ("127.0.0.1", ""), secure=False).srtp is SrtpPolicy.REQUIRED

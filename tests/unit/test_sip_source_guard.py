@@ -1,6 +1,6 @@
 """Who is heard: unknown sources, rates, bans and their end, and memory that a flood cannot fill."""
 
-from telephony.sip.source_guard import GuardLimits, Source, SourceGuard, network_of
+from telephony.sip.source_guard import GuardLimits, Source, SourceGuard, network_of, unit_of
 from telephony.sip.suspicion import Suspicion
 
 HOME = "192.0.2.1"
@@ -202,3 +202,29 @@ def test_rubbish_that_gets_no_answer_counts_as_well():
     suspicion.end(1.0)
 
     assert guard.faults == {"malformed": 1}
+
+
+def test_a_host_of_ipv6_has_one_rate_from_all_addresses_of_its_link():
+    guard = guarded(Source(per_second=10, burst=5))
+
+    admitted = [guard.admit(f"2001:db8:1:2::{n:x}", 0.0) for n in range(6)]
+
+    assert admitted == [True] * 5 + [False]
+    assert guard.admit("2001:db8:1:3::1", 0.0)
+
+
+def test_a_ban_of_an_ipv6_source_holds_for_its_link():
+    guard = guarded(Source())
+
+    for number in range(5):
+        guard.fault(f"2001:db8:1:2::{number:x}", "malformed", 0.0)
+
+    assert [ban.source for ban in guard.bans(0.0)] == ["2001:db8:1:2::/64"]
+    assert not guard.admit("2001:db8:1:2::ffff", 1.0)
+    assert guard.admit("2001:db8:1:3::1", 1.0)
+
+
+def test_the_unit_of_an_address():
+    found = [unit_of(one) for one in ("192.0.2.1", "2001:db8::1", "fe80::1%eth0", "x:y")]
+
+    assert found == ["192.0.2.1", "2001:db8::/64", "fe80::/64", "x:y"]

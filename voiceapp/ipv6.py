@@ -1,0 +1,51 @@
+"""Where IPv6 is served beside IPv4, and whether an address of either can be opened."""
+
+from __future__ import annotations
+
+import socket
+from functools import lru_cache
+from typing import Final
+
+from voiceapp.configuration import Address, Configuration
+
+WILDCARD_V4: Final = "0.0.0.0"
+WILDCARD_V6: Final = "::"
+_BESIDE: Final = {"127.0.0.1": "::1", WILDCARD_V4: WILDCARD_V6}
+
+
+def beside(configuration: Configuration, address: Address) -> Address | None:
+    """The IPv6 address that serves the same as this IPv4 address, on the same port; None: none does."""
+    if configuration.ipv6 == "off" or ":" in address.host:
+        return None
+    if configuration.ipv6 != "auto":
+        return Address(configuration.ipv6, address.port)
+    host = _BESIDE.get(address.host)
+    return Address(host, address.port) if host is not None and _is_ours(host) else None
+
+
+@lru_cache
+def _is_ours(host: str) -> bool:
+    """Whether this machine has IPv6: a container may come without."""
+    if not socket.has_ipv6:
+        return False
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind((host, 0))
+    except OSError:
+        return False
+    return True
+
+
+def refusal(address: Address, kind: socket.SocketKind) -> OSError | None:
+    """Why this address cannot be opened; None if it can. `::` is tried for IPv6 alone."""
+    v6 = ":" in address.host
+    with socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, kind) as probe:
+        if v6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if kind is socket.SOCK_STREAM:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address.host, address.port))
+        except OSError as error:
+            return error
+    return None
