@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from telephony.media.handles import SlotHandle
 from telephony.media.notices import Quality
 from telephony.rtp.quality import G711, Impairment, burst_ratio, mos, mouth_to_ear_ms
+from telephony.values import value
 
 FIRST_AFTER: Final = 1.9
 """Seconds until the first figure: with a visit a second it is told within three."""
@@ -21,7 +21,7 @@ _POOR_MOS: Final = 3.5
 _WELL_MOS: Final = 3.6
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Totals:
     """Of a stream since its start. `lost` and `holes`: missing frames, and how many runs of them."""
 
@@ -33,7 +33,7 @@ class Totals:
     holes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Line:
     """What else the E-model asks for, now. `depth`: frames in the jitter buffer."""
 
@@ -44,7 +44,7 @@ class Line:
     codec: Impairment = G711
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Figure:
     loss: float
     mos: float

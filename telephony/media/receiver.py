@@ -146,23 +146,8 @@ class Receiver:
                 self._slow(at, int(rows[at]), now)
 
     def _within_limit(self, wanted: Rows) -> list[int]:
-        """Known sources first, then the addresses that SDPs promised, so that a flood cannot crowd them out.
-
-        What is left out is counted.
-        """
-        known = self._rows[wanted] >= 0
-        ranked = wanted
-        if np.count_nonzero(known) < len(wanted):
-            promised = self._legs.promised()
-            arrivals = self._arrivals
-            sources = zip(
-                arrivals.port[wanted].tolist(),
-                arrivals.address[wanted].tolist(),
-                arrivals.source_port[wanted].tolist(),
-                strict=True,
-            )
-            rank = np.where(known, 0, [1 if source in promised else 2 for source in sources])
-            ranked = wanted[rank.argsort(kind="stable")]
+        """In the order of their importance; what is left out is counted."""
+        ranked = wanted if len(wanted) == 1 else wanted[self._ranks(wanted).argsort(kind="stable")]
         if len(ranked) <= SLOW_ROWS_PER_PORT:
             return [int(at) for at in ranked]
         ports = self._arrivals.port[ranked]
@@ -173,6 +158,22 @@ class Receiver:
         kept = ranked[place < SLOW_ROWS_PER_PORT][:SLOW_ROWS]
         self._counters.over_limit += len(ranked) - len(kept)
         return [int(at) for at in kept]
+
+    def _ranks(self, wanted: Rows) -> Rows:
+        """0: known sources; 1: the addresses that SDPs promised, so that a flood (2) cannot crowd them out."""
+        known = self._rows[wanted] >= 0
+        ranks = np.where(known, 0, 2)
+        promised = self._legs.promised() if np.count_nonzero(known) < len(wanted) else ()
+        if promised:
+            arrivals = self._arrivals
+            sources = zip(
+                arrivals.port[wanted].tolist(),
+                arrivals.address[wanted].tolist(),
+                arrivals.source_port[wanted].tolist(),
+                strict=True,
+            )
+            ranks[[source in promised for source in sources] & ~known] = 1
+        return ranks
 
     def _slow(self, at: int, row: int, now: float) -> None:
         arrivals, known = self._arrivals, row >= 0

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Final
 
 from telephony.rtp.errors import RtpError
+from telephony.values import value
 
 SENDER_REPORT: Final = 200
 RECEIVER_REPORT: Final = 201
@@ -22,7 +22,7 @@ LONGEST_ROUND_TRIP: Final = 10.0
 """Seconds; a longer one is a report about something else."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ReportBlock:
     """What a receiver says of one stream. `lost` is cumulative and may be negative; `jitter` in clock units.
 
@@ -38,7 +38,7 @@ class ReportBlock:
     since_last_report: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Report:
     """SR (`ntp` is not None: 64-bit NTP time) or RR."""
 
@@ -50,7 +50,7 @@ class Report:
     octets: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Compound:
     """What one datagram said: its reports in order, and the sources that said goodbye."""
 

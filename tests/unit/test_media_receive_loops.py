@@ -28,7 +28,7 @@ class Streams:
     def __post_init__(self) -> None:
         draw = self.random
         self.rows = draw.integers(-1, ROWS, PACKETS)
-        self.laws = np.full((ROWS, 128), NOT_ACCEPTED)
+        self.laws = np.full((ROWS, 128), NOT_ACCEPTED, np.uint8)
         self.laws[:, 0], self.laws[:, 8], self.laws[:, 9] = 0, 1, 2
         self.ssrc = np.full(ROWS, SSRC, np.uint32)
         self.relearning = draw.random(ROWS) < 0.1
