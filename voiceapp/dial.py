@@ -64,7 +64,7 @@ async def follow(placed: Placed, who: str, say: Say) -> dict[str, Any]:
     loop.add_signal_handler(signal.SIGINT, stop.set)
     hang_up = loop.create_task(_hang_up(client, placed, who, stop), name="hang-up")
     try:
-        return await _Progress(client, placed, say).run()
+        return await _Progress(client, placed, who, say).run()
     finally:
         loop.remove_signal_handler(signal.SIGINT)
         hang_up.cancel()
@@ -83,9 +83,10 @@ async def _hang_up(client: BusClient, placed: Placed, who: str, stop: asyncio.Ev
 class _Progress:
     """The events of one call, each once, in their order."""
 
-    def __init__(self, client: BusClient, placed: Placed, say: Say) -> None:
+    def __init__(self, client: BusClient, placed: Placed, who: str, say: Say) -> None:
         self._client = client
         self._placed = placed
+        self._who = who
         self._say = say
         self._events: list[Mapping[str, Any]] = []
 
@@ -126,13 +127,14 @@ class _Progress:
 
     def _add(self, event: Mapping[str, Any]) -> None:
         self._events.append(event)
-        words = _words(event)
+        words = _words(event, self._who)
         if words:
             since = (int(event["at_us"]) - int(self._events[0]["at_us"])) / US
             self._say(since, words)
 
 
-def _words(event: Mapping[str, Any]) -> str:
+def _words(event: Mapping[str, Any], who: str) -> str:
+    """`who`: whose order the call is."""
     body = event.get("event") or {}
     match event["kind"]:
         case "CallStarted":
@@ -144,6 +146,12 @@ def _words(event: Mapping[str, Any]) -> str:
         case "TrunkMeasured" if not body.get("answered"):
             trunk = body.get("trunk") or "the phone"
             return f"{trunk} said {body.get('status')} {body.get('cause')}"
+        case "CallEnded" if body.get("who") == who:
+            return "ended: hung up here"
+        case "CallEnded" if body.get("who"):
+            return f"ended: hung up by {body['who']} at the desk"
+        case "CallEnded" if body.get("cause") == "caller_hung_up":
+            return "ended: the person called hung up"
         case "CallEnded":
             return f"ended: {str(body.get('cause')).replace('_', ' ')} (by {body.get('by')})"
         case _:

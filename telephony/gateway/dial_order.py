@@ -55,7 +55,8 @@ class DialOrder:
     `destination`: E.164, an extension's name, or a SIP URI as far as the rules allow one. `trunk`, `caller_id`: wishes,
     judged by the rules; None lets the rules choose. `agent`: whose limits count. `headers`: extra headers of the INVITE
     (User-to-User, X-*, Diversion, Referred-By). `replaces`: the dialog that the new one takes over (RFC 3891).
-    `shown`: whom a phone of ours shows as the caller; trunks show a number of their pool.
+    `shown`: whom a phone of ours shows as the caller: who is at the other end of the call, whichever side placed it. Trunks show a
+    number of their pool.
     """
 
     call: DialledCall

@@ -265,7 +265,7 @@ class CallTransfer:
                 trunk=order.trunk,
                 headers=(*context_headers(state, transfer), *self._passed(transfer)),
                 replaces=self._refers.replaces_of(transfer.id),
-                shown=state.caller,
+                shown=state.called if state.direction == "outbound" else state.caller,
                 ring_s=ring_s,
             ),
             _TargetListener(self, transfer.id, leg),

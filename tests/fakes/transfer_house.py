@@ -41,7 +41,14 @@ REFER = replace(BLIND, method="refer")
 class House:
     """A phone call to an agent, with everything real but the sockets, the plane and the dialler."""
 
-    def __init__(self, *, trunk: str = "carrier", agent: bool = True, first: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        trunk: str = "carrier",
+        agent: bool = True,
+        first: bool = False,
+        placed: bool = False,
+    ) -> None:
         self.bench = CallBench(max_calls=2)
         self.plane, self.wire = FakePlane(capacity=20), FakeWire()
         self.dialler = FakeDialler(self.plane)
@@ -70,8 +77,9 @@ class House:
         self.leg = IncomingLeg(self.session, self.wire, self.plane, place, agreed)
         arrival = Arrival(
             transport="sip",
-            called="demo",
-            caller="+15550100",
+            direction="outbound" if placed else "inbound",
+            called="+4930777" if placed else "demo",
+            caller="" if placed else "+15550100",
             choice=AgentChoice("tone", 1, {}) if agent else None,
             voice_rate_hz=8000,
             variables={"x-account": "7", "secret": "no"},

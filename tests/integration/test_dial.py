@@ -118,7 +118,7 @@ def test_a_call_is_shown_from_dialling_to_its_end(node: DialNode) -> None:
     text = run("--trunk", "east", "--caller-id", "+4930999", "--variable", "order=17")
 
     steps = [line.split(" s  ")[1] for line in text.splitlines()[:-1]]
-    assert steps == ["dialling", "ringing", "answered (PCMU)", "ended: caller hung up (by caller)"]
+    assert steps == ["dialling", "ringing", "answered (PCMU)", "ended: the person called hung up"]
     assert text.splitlines()[-1] == "out-1: answered, 1.0 s, PDD 0.95 s, by east"
     asked = dict(node.asked[0])
     assert asked.pop("id").startswith("cli-")
@@ -169,7 +169,7 @@ def test_an_interrupt_hangs_up(node: DialNode) -> None:
 
     text = run()
 
-    assert "ended: ended by supervisor" in text
+    assert "ended: hung up here" in text
 
 
 def test_without_a_node_nothing_is_dialled(capsys: pytest.CaptureFixture[str]) -> None:

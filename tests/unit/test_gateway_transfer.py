@@ -9,6 +9,7 @@ import pytest
 from telephony.call.commands import (
     CancelTransfer,
     CompleteTransfer,
+    ConnectLeg,
     RemoveLeg,
 )
 from telephony.call.ids import AGENT, CALLER, LegId
@@ -86,6 +87,19 @@ async def test_a_destination_that_rules_do_not_allow_is_refused_before_anything_
     await house.do(BLIND)
     assert house.ended == ("refused", "not_allowed")
     assert house.dialler.dialled == []
+
+
+async def test_whoever_is_rung_sees_the_caller(house: House) -> None:
+    await house.do(BLIND)
+    assert house.dialler.last.order.shown == "+15550100"
+
+
+async def test_whoever_is_rung_for_a_call_of_ours_sees_whom_we_called() -> None:
+    house = House(placed=True)
+    await settle()
+    await house.do(ConnectLeg(leg=CALLER, codec="PCMU"), BLIND)
+    assert house.dialler.last.order.shown == "+4930777"
+    await house.end()
 
 
 async def test_a_full_plane_fails_the_transfer_and_not_the_call(house: House) -> None:
