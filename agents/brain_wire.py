@@ -16,7 +16,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from agents.brain import FromWorker, ToWorker
+from agents.brain import Audio, FromWorker, Prepared, ToWorker
 
 LARGEST_MESSAGE: Final = 4 << 20
 AUDIO_ROW_LIMIT_BYTES: Final = 60_000
@@ -32,25 +32,33 @@ class BrainMessageError(Exception):
 _MESSAGES: Final[Mapping[str, type]] = {
     each.__name__: each for each in (*ToWorker.__args__, *FromWorker.__args__)
 }
+_AUDIO: Final = "pcm"
+_OBJECT: Final = (dict,)
 _PLAIN: Final[Mapping[str, tuple[type, ...]]] = {
     "str": (str,),
     "int": (int,),
     "bool": (bool,),
     "float": (int, float),
-    "Mapping[str, Any]": (dict,),
+    "Mapping[str, Any]": _OBJECT,
 }
+_FIELDS: Final[Mapping[type, Mapping[str, tuple[type, ...]]]] = {
+    kind: {each.name: _PLAIN[str(each.type)] for each in fields(kind) if each.name != _AUDIO}
+    for kind in _MESSAGES.values()
+}
+"""Of each kind of message: its fields but audio, and what JSON may hold for them."""
+_WITH_AUDIO: Final = frozenset(
+    kind for kind in _MESSAGES.values() if any(each.name == _AUDIO for each in fields(kind))
+)
 
 
 def encode(message: ToWorker | FromWorker) -> bytes:
     """The message with its lengths."""
-    head: dict[str, Any] = {"m": type(message).__name__}
-    pcm = b""
-    for each in fields(message):
-        value = getattr(message, each.name)
-        if each.name == "pcm":
-            pcm = value
-        else:
-            head[each.name] = dict(value) if isinstance(value, Mapping) else value
+    kind = type(message)
+    head: dict[str, Any] = {"m": kind.__name__}
+    for name, types in _FIELDS[kind].items():
+        value = getattr(message, name)
+        head[name] = dict(value) if types is _OBJECT else value
+    pcm = message.pcm if isinstance(message, Audio | Prepared) else b""
     text = orjson.dumps(head)
     return _LENGTHS.pack(4 + len(text) + len(pcm), len(text)) + text + pcm
 
@@ -61,7 +69,7 @@ class Decoder:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[ToWorker | FromWorker | BrainMessageError]:
+    def feed(self, data: bytes | memoryview) -> Iterator[ToWorker | FromWorker | BrainMessageError]:
         """Whole messages; a bad one within intact lengths comes out as an error and the next follows.
 
         Raises: BrainMessageError when the lengths themselves cannot be: the stream is lost.
@@ -89,14 +97,14 @@ def _message(head: bytes, pcm: bytes) -> ToWorker | FromWorker:
     kind = _MESSAGES.get(values.pop("m", "")) if isinstance(values, dict) else None
     if kind is None:
         raise BrainMessageError("unknown message")
-    known = {each.name: each for each in fields(kind)}
-    if "pcm" in known:
+    known = _FIELDS[kind]
+    for name, value in values.items():
+        if name not in known or not _fits(value, known[name]):
+            raise BrainMessageError(f"{kind.__name__}: a field is unknown or of the wrong type")
+    if kind in _WITH_AUDIO:
         if len(pcm) % 2:
             raise BrainMessageError("audio of an odd length")
-        values["pcm"] = pcm
-    for name, value in values.items():
-        if name not in known or (name != "pcm" and not _fits(value, str(known[name].type))):
-            raise BrainMessageError(f"{kind.__name__}: a field is unknown or of the wrong type")
+        values[_AUDIO] = pcm
     try:
         made: ToWorker | FromWorker = kind(**values)
     except TypeError as error:
@@ -104,10 +112,8 @@ def _message(head: bytes, pcm: bytes) -> ToWorker | FromWorker:
     return made
 
 
-def _fits(value: Any, annotation: str) -> bool:
-    if isinstance(value, bool) and annotation != "bool":
-        return False
-    return isinstance(value, _PLAIN[annotation])
+def _fits(value: Any, types: tuple[type, ...]) -> bool:
+    return isinstance(value, types) and (bool in types or not isinstance(value, bool))
 
 
 @dataclass(frozen=True, slots=True)

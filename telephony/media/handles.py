@@ -15,7 +15,7 @@ SourceHandle = SlotHandle | VoiceHandle
 """What can be heard: the received audio of a slot, or a voice."""
 
 INDEX_BITS: Final = 20
-_INDEX_MASK: Final = (1 << INDEX_BITS) - 1
+INDEX_MASK: Final = (1 << INDEX_BITS) - 1
 
 
 def compose(index: int, generation: int) -> int:
@@ -25,7 +25,7 @@ def compose(index: int, generation: int) -> int:
 
 def index_of(handle: int) -> int:
     """Row of the plane's source table."""
-    return handle & _INDEX_MASK
+    return handle & INDEX_MASK
 
 
 def generation_of(handle: int) -> int:

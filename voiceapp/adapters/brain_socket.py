@@ -13,8 +13,9 @@ import logging
 import os
 import socket
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -35,17 +36,15 @@ from agents.brain import (
     ToWorker,
     Unlisten,
 )
-from agents.brain_wire import BrainMessageError, Decoder, Frames, encode, encode_frames
+from agents.brain_wire import Frames, encode_frames
 from telephony.call.ids import CallId
+from telephony.media.handles import INDEX_MASK, index_of
 from telephony.media.ports import FrameBatch
+from voiceapp.adapters.brain_stream import WorkerStream
 
 log = logging.getLogger(__name__)
 
-STALLED_S: Final = 2.5
-"""Five heartbeats: a worker that is silent for longer answers no caller in time."""
 RECONNECT_S: Final = (0.02, 0.05, 0.1, 0.2, 0.5)
-READ_BYTES: Final = 1 << 16
-MOST_UNSENT_BYTES: Final = 4 << 20
 SEND_BUFFER_BYTES: Final = 1 << 20
 _NOBODY: Final = -1
 BACKLOG: Final = 200
@@ -62,9 +61,11 @@ class WorkerAddress:
 
 @dataclass(slots=True, eq=False)
 class _Worker:
+    number: int
     address: WorkerAddress
     audio: socket.socket
-    writer: asyncio.StreamWriter | None = None
+    audio_address: str
+    stream: WorkerStream | None = None
     name: str = ""
     calls: int = 0
     lines: set[_Line] = field(default_factory=set)
@@ -72,28 +73,37 @@ class _Worker:
 
     @property
     def ready(self) -> bool:
-        return self.writer is not None and bool(self.name)
+        return self.stream is not None and bool(self.name)
 
 
 class _Routes:
-    """Tap -> worker, for whole batches: 125 taps in 8 us, where a look-up for each took 36."""
+    """Which worker hears a tap, for whole batches; changed one by one while the plane's thread reads.
 
-    def __init__(self, workers: Mapping[int, _Worker]) -> None:
-        self._taps = np.array(sorted(workers), np.int64)
-        self._workers = list(dict.fromkeys(workers.values()))
-        number = {worker: at for at, worker in enumerate(self._workers)}
-        self._numbers = np.array([number[workers[tap]] for tap in sorted(workers)], np.int64)
+    A row for each slot, (tap, number of the worker). Taps are `SlotHandle`s, so that a slot's earlier tap is nobody's.
+    """
 
-    def sort_out(self, taps: NDArray[np.int64]) -> Iterator[tuple[_Worker, NDArray[np.int64]]]:
-        """Each worker with the positions in `taps` that are its."""
-        if not self._workers:
-            return
-        at = np.minimum(self._taps.searchsorted(taps), len(self._taps) - 1)
-        numbers = np.where(self._taps[at] == taps, self._numbers[at], _NOBODY)
-        for number, worker in enumerate(self._workers):
-            picked = (numbers == number).nonzero()[0]
-            if len(picked):
-                yield worker, picked
+    def __init__(self) -> None:
+        self._table: NDArray[np.int64] = np.zeros((64, 2), np.int64)
+
+    def set(self, tap: int, worker: int) -> None:
+        row = index_of(tap)
+        if row >= len(self._table):
+            grown = np.zeros((2 * row, 2), np.int64)
+            grown[: len(self._table)] = self._table
+            self._table = grown
+        self._table[row] = tap, worker
+
+    def clear(self, tap: int) -> None:
+        """Idempotent."""
+        row = index_of(tap)
+        if row < len(self._table) and self._table[row, 0] == tap:
+            self._table[row, 1] = _NOBODY
+
+    def of(self, taps: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The number of each tap's worker, or -1."""
+        table = self._table
+        routed = table[np.minimum(taps & INDEX_MASK, len(table) - 1)]
+        return np.where(routed[:, 0] == taps, routed[:, 1], _NOBODY)
 
 
 class _Line:
@@ -117,12 +127,18 @@ class _Line:
 
     def send(self, message: ToWorker) -> None:
         if isinstance(message, ListenTo):
-            self._owner.tap(message.tap, self)
+            self._untap(message.leg)
             self.taps[message.leg] = message.tap
+            self._owner.route(self)
         elif isinstance(message, Unlisten):
-            self._owner.untap(self.taps.pop(message.leg, None))
+            self._untap(message.leg)
         if self.worker is not None:
             self._owner.write(self.worker, message)
+
+    def _untap(self, leg: str) -> None:
+        tap = self.taps.pop(leg, None)
+        if tap is not None:
+            self._owner.untap(tap)
 
     def close(self) -> None:
         if self.closed:
@@ -136,15 +152,15 @@ class BrainSocket:
 
     def __init__(self, workers: list[WorkerAddress], source: int | None = None) -> None:
         self._source = os.getpid() if source is None else source
-        self._workers = [_Worker(each, _audio_socket()) for each in workers]
+        self._workers = [
+            _Worker(number, each, _audio_socket(), str(each.audio))
+            for number, each in enumerate(workers)
+        ]
         self._lines: dict[str, _Line] = {}
         self._waiting: list[_Line] = []
-        self._routes = _Routes({})
-        """Replaced whole, because the plane's thread reads it."""
-        self._taps: dict[int, _Line] = {}
+        self._routes = _Routes()
         self.frames_lost = 0
         """Datagrams that no worker took."""
-        self.rejected = 0
 
     async def run(self) -> None:
         """Connects to all workers and reads what they say, until cancelled."""
@@ -187,17 +203,12 @@ class BrainSocket:
             self._waiting.remove(line)
         if self._lines.get(line.call) is line:
             del self._lines[line.call]
-        self._taps = {tap: each for tap, each in self._taps.items() if each is not line}
-        self._route()
+        for tap in line.taps.values():
+            self.untap(tap)
 
     def write(self, worker: _Worker, message: ToWorker) -> None:
-        """A worker that does not read its messages is stalled, and is given up like a dead one."""
-        writer = worker.writer
-        if writer is None or writer.is_closing():
-            return
-        writer.write(encode(message))
-        if writer.transport.get_write_buffer_size() > MOST_UNSENT_BYTES:
-            writer.transport.abort()
+        if worker.stream is not None:
+            worker.stream.write(message)
 
     def _assign(self) -> None:
         """Calls without a worker get the one with the fewest."""
@@ -207,27 +218,24 @@ class BrainSocket:
             worker = min(ready, key=lambda each: len(each.lines))
             worker.lines.add(line)
             line.worker = worker
-            self._route()
+            self.route(line)
             line.told(Attached(worker.name))
 
     # ----------------------------------------------------------------------------------------------------------- audio
 
-    def tap(self, number: int, line: _Line) -> None:
-        """Frames with this number are of this call."""
-        self._taps[number] = line
-        self._route()
+    def route(self, line: _Line) -> None:
+        """Frames of the line's taps go to its worker from now on."""
+        number = _NOBODY if line.worker is None else line.worker.number
+        for tap in line.taps.values():
+            self._routes.set(tap, number)
 
-    def untap(self, number: int | None) -> None:
-        if number is not None and self._taps.pop(number, None) is not None:
-            self._route()
-
-    def _route(self) -> None:
-        routed = {t: line.worker for t, line in self._taps.items() if line.worker is not None}
-        self._routes = _Routes(routed)
+    def untap(self, tap: int) -> None:
+        """Frames with this number are nobody's."""
+        self._routes.clear(tap)
 
     def frames(self, batch: FrameBatch) -> None:
         """See `AudioTap`: the plane's thread, never blocks, never raises."""
-        for worker, picked in self._routes.sort_out(batch.handles):
+        for worker, picked in self._sort_out(batch.handles):
             frames = Frames(
                 self._source,
                 batch.rate_hz,
@@ -241,11 +249,19 @@ class BrainSocket:
                 worker.backlog.append(datagram)
             self._send_audio(worker)
 
+    def _sort_out(self, taps: NDArray[np.int64]) -> Iterator[tuple[_Worker, NDArray[np.int64]]]:
+        """Each worker with the positions in `taps` that are its."""
+        numbers = self._routes.of(taps)
+        for worker in self._workers:
+            picked = (numbers == worker.number).nonzero()[0]
+            if len(picked):
+                yield worker, picked
+
     def _send_audio(self, worker: _Worker) -> None:
         """Linux lets only some ten datagrams wait; what is beyond waits here, and the oldest is lost first."""
         while worker.backlog:
             try:
-                worker.audio.sendto(worker.backlog[0], str(worker.address.audio))
+                worker.audio.sendto(worker.backlog[0], worker.audio_address)
             except BlockingIOError:
                 return
             except OSError:  # nobody listens any more
@@ -261,15 +277,16 @@ class BrainSocket:
         never = asyncio.Event()
         while True:
             try:
-                reader, worker.writer = await asyncio.open_unix_connection(
-                    str(worker.address.stream)
-                )
+                take = partial(self._told, worker)
+                # Known before it is connected: the worker's first word may come with the connection.
+                stream = worker.stream = WorkerStream(take)
+                await stream.connect(worker.address.stream)
                 attempt = 0
-                await self._talk(worker, reader)
+                stream.write(Introduce(self._source))
+                if not await stream.wait_gone():
+                    log.warning("worker_stalled", extra={"worker": worker.name})
             except OSError:
                 pass  # not there (yet); tried again below
-            except BrainMessageError as error:
-                log.warning("worker_talks_nonsense", extra={"reason": str(error)})
             finally:
                 self._lose(worker)
             wait = RECONNECT_S[min(attempt, len(RECONNECT_S) - 1)]
@@ -277,24 +294,6 @@ class BrainSocket:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await never.wait()
-
-    async def _talk(self, worker: _Worker, reader: asyncio.StreamReader) -> None:
-        self.write(worker, Introduce(self._source))
-        decoder = Decoder()
-        while True:
-            try:
-                async with asyncio.timeout(STALLED_S):
-                    data = await reader.read(READ_BYTES)
-            except TimeoutError:
-                log.warning("worker_stalled", extra={"worker": worker.name})
-                return
-            if not data:
-                return
-            for message in decoder.feed(data):
-                if isinstance(message, BrainMessageError):
-                    self.rejected += 1
-                else:
-                    self._told(worker, message)
 
     def _told(self, worker: _Worker, message: FromWorker | ToWorker) -> None:
         match message:
@@ -311,17 +310,17 @@ class BrainSocket:
 
     def _lose(self, worker: _Worker) -> None:
         """At once: every call of the worker is told, and waits for another."""
-        if worker.writer is not None:
-            worker.writer.transport.abort()
-        worker.writer = None
+        if worker.stream is not None:
+            worker.stream.abort()
+        worker.stream = None
         lines, worker.lines = worker.lines, set()
         if worker.name:
             log.warning("worker_lost", extra={"worker": worker.name, "calls": len(lines)})
         worker.name = ""
         for line in lines:
             line.worker = None
+            self.route(line)
             self._waiting.append(line)
-        self._route()
         for line in lines:
             line.told(Lost("worker_lost"))
         self._assign()

@@ -1,0 +1,130 @@
+"""Messages to workers leave in one piece per turn of the loop; taps find their worker, and no other's does."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agents.brain import Cancel, Heartbeat, Hello, Say, ToWorker
+from agents.brain_wire import Decoder, encode
+from voiceapp.adapters import brain_stream
+from voiceapp.adapters.brain_socket import _Routes
+from voiceapp.adapters.brain_stream import WorkerStream
+
+
+class Peer:
+    """The worker's end of one connection."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.pieces: list[bytes] = []
+        self.writer: asyncio.StreamWriter | None = None
+        self.over = asyncio.Event()
+
+    async def __aenter__(self) -> Peer:
+        self.server = await asyncio.start_unix_server(self._talk, self.path)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self.writer is not None:
+            self.writer.transport.abort()
+            await self.over.wait()
+        self.server.close()
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writer = writer
+        writer.write(encode(Hello("worker0", 10)))
+        while piece := await reader.read(1 << 16):
+            self.pieces.append(piece)
+        self.over.set()
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(2):
+        while not condition():
+            await asyncio.get_running_loop().run_in_executor(None, lambda: None)
+
+
+async def test_what_is_said_in_one_turn_of_the_loop_leaves_in_one_piece(tmp_path: Path) -> None:
+    told: list[object] = []
+    async with Peer(tmp_path / "w") as peer:
+        stream = WorkerStream(told.append)
+        await stream.connect(peer.path)
+        await until(lambda: told == [Hello("worker0", 10)])
+        said: list[ToWorker] = [Cancel("c1", 3), Say("c1", 4, "1.4.1", "Good morning.")]
+        for message in said:
+            stream.write(message)
+        await until(lambda: peer.pieces)
+        (piece,) = peer.pieces
+        assert list(Decoder().feed(piece)) == said
+        stream.abort()
+        assert await stream.wait_gone()
+
+
+async def test_a_message_that_is_none_is_counted_and_lengths_that_cannot_be_end_the_stream(
+    tmp_path: Path,
+) -> None:
+    told: list[object] = []
+    async with Peer(tmp_path / "w") as peer:
+        stream = WorkerStream(told.append)
+        await stream.connect(peer.path)
+        await until(lambda: peer.writer is not None)
+        assert peer.writer is not None
+        peer.writer.write(b"\0\0\0\x06\0\0\0\2{}" + encode(Heartbeat(1)))
+        await until(lambda: Heartbeat(1) in told)
+        assert stream.rejected == 1
+        peer.writer.write(b"\xff" * 20)
+        assert await stream.wait_gone()
+
+
+async def test_a_worker_that_is_silent_for_too_long_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(brain_stream, "STALLED_S", 0.05)
+    async with Peer(tmp_path / "w") as peer:
+        stream = WorkerStream(lambda message: None)
+        await stream.connect(peer.path)
+        assert not await stream.wait_gone()
+        stream.abort()
+
+
+async def test_a_flood_of_messages_leaves_others_their_turn_and_keeps_its_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(brain_stream, "TURN_S", 0.0)
+    told: list[object] = []
+    turns: set[int] = set()
+    turn = 0
+
+    def take(message: object) -> None:
+        told.append(message)
+        turns.add(turn)
+
+    async with Peer(tmp_path / "w") as peer:
+        stream = WorkerStream(take)
+        await stream.connect(peer.path)
+        await until(lambda: told)
+        assert peer.writer is not None
+        peer.writer.write(b"".join(encode(Heartbeat(number)) for number in range(50)))
+        while len(told) < 51:
+            turn += 1
+            await asyncio.sleep(0)
+        stream.abort()
+    assert told[1:] == [Heartbeat(number) for number in range(50)]
+    assert len(turns) > 20
+
+
+def test_each_tap_finds_its_worker_and_one_of_an_earlier_generation_none() -> None:
+    routes = _Routes()
+    earlier, first, far = (1 << 20) | 5, (2 << 20) | 5, (1 << 20) | 900
+    routes.set(earlier, 0)
+    routes.set(first, 1)
+    routes.set(far, 0)
+    taps = np.array([far, first, earlier, (3 << 20) | 7, (1 << 20) | 100_000])
+    assert routes.of(taps).tolist() == [0, 1, -1, -1, -1]
+    routes.clear(earlier)
+    routes.clear(far)
+    assert routes.of(taps).tolist() == [-1, 1, -1, -1, -1]
