@@ -86,6 +86,10 @@ class RunningNode:
     def uri(self) -> str:
         return f"sip:demo@{self.sip}"
 
+    @property
+    def uri_v6(self) -> str:
+        return f"sip:demo@{Address('::1', self.sip.port)}"
+
 
 def check(name: str, definition: Mapping[str, Any]) -> None:
     if "broken" in definition:

@@ -106,7 +106,7 @@ class PhoneLine:
         flow = sip.flow("tcp" if tcp else "udp", host, target.port or SIP_PORT)
         session = engine.invite(
             self._uri,
-            from_=f"sip:{self._user}@{self._bind}",
+            from_=f"sip:{self._user}@{_in_uri(self._bind)}",
             flow=flow,
             sdp=self._offer.sdp,
             now=sip.now(),
@@ -181,15 +181,23 @@ def _target(text: str) -> Uri:
 
 async def _address_of(host: str) -> str:
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None, family=socket.AF_INET)
+        found = await asyncio.get_running_loop().getaddrinfo(
+            host.strip("[]"), None, type=socket.SOCK_DGRAM
+        )
     except OSError as error:
         raise CallFailedError(f"there is no machine {host}: {error.strerror}") from error
-    return str(found[0][4][0])
+    # IPv4 first: a name of both is more often served there.
+    return str(min(found, key=lambda entry: entry[0] is not socket.AF_INET)[4][0])
+
+
+def _in_uri(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
 
 
 def _route_source(host: str) -> str:
     """The address of ours that packets to `host` leave by; nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
         probe.connect((host, SIP_PORT))
         return str(probe.getsockname()[0])
 
