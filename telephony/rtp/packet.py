@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Final
 
 from telephony.rtp.errors import RtpError
+from telephony.values import value
 
 HEADER_BYTES: Final = 12
 _HEADER: Final = struct.Struct("!BBHII")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RtpPacket:
     """One packet; `payload` is without padding."""
 

@@ -19,6 +19,9 @@ class Recutter:
     def add(self, offset: int, samples: Samples) -> list[tuple[int, Samples]]:
         """`offset` counts samples from the start of frame 0; returns (frame number, samples) of full frames."""
         size = self._frame_samples
+        if len(samples) == size and offset == self._frame * size and not len(self._partial):
+            self._frame += 1
+            return [(self._frame - 1, samples)]
         if offset != self._frame * size + len(self._partial):
             self._frame = offset // size
             self._partial = np.zeros(offset % size, np.int16)

@@ -15,18 +15,13 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any, Final
 
-from aiortc import (
-    RTCCertificate,
-    RTCDtlsTransport,
-    RTCIceGatherer,
-    RTCIceTransport,
-    RTCRtpReceiver,
-)
+from aiortc import RTCDtlsTransport, RTCIceGatherer, RTCIceTransport, RTCRtpReceiver
+
+from telephony.webrtc.certificate import current_certificate
 
 log = logging.getLogger(__name__)
 
 KNOWN_VERSIONS: Final = {("1.16", "0.13")}
-_CERTIFICATE_LIFE: Final = 24 * 3600.0
 
 
 class Stage(StrEnum):
@@ -90,22 +85,10 @@ def _missing_names() -> tuple[list[str], list[str]]:
     )  # fmt: skip
     tap: dict[Any, tuple[str, ...]] = {
         connection: ("_nominated",),
-        dtls: ("_rx_srtp", "_tx_srtp", "_set_role", "_recv_next"),
+        dtls: ("_rx_srtp", "_tx_srtp", "_ssl", "_role", "_set_role", "_recv_next"),
     }
     listener = [] if hasattr(RTCRtpReceiver("audio", dtls), "_track") else ["_track"]
     return (
         [name for name in guard if not hasattr(connection, name)] + listener,
         [name for thing, names in tap.items() for name in names if not hasattr(thing, name)],
     )
-
-
-class _Certificate:
-    made: RTCCertificate | None = None
-    made_at: float = 0.0
-
-
-def current_certificate(now: float) -> RTCCertificate:
-    """The process's DTLS certificate: making one takes a millisecond, and callers gain nothing by their own."""
-    if _Certificate.made is None or now - _Certificate.made_at > _CERTIFICATE_LIFE:
-        _Certificate.made, _Certificate.made_at = RTCCertificate.generateCertificate(), now
-    return _Certificate.made

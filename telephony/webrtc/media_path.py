@@ -11,7 +11,6 @@ from collections.abc import Callable, Coroutine
 from fractions import Fraction
 from typing import Any, Final, Protocol
 
-import pylibsrtp
 from aiortc import (
     MediaStreamTrack,
     RTCDtlsTransport,
@@ -27,7 +26,10 @@ from aiortc.rtcrtpreceiver import RemoteStreamTrack
 from av import AudioFrame
 from av.packet import Packet
 
+from telephony.rtp.errors import RtpError
 from telephony.rtp.packet import HEADER_BYTES, RtpPacket, build_packet, is_rtcp
+from telephony.rtp.srtp import SrtpSession
+from telephony.webrtc.keys import agreed_keys
 from telephony.webrtc.reports import CLOCK_HZ, StreamReports
 
 _COMPONENT: Final = 1
@@ -86,7 +88,7 @@ class TappedMedia:
         self._on_rtp = on_rtp
         self._count = count
         self._reports = StreamReports("voice")
-        self._stopped = False
+        self._srtp: SrtpSession | None = None
 
     @property
     def round_trip(self) -> float | None:
@@ -97,26 +99,31 @@ class TappedMedia:
         return self._reports.remote_loss
 
     def start(self, payload_type: int, mid: str) -> None:
-        """The keys are there already."""
+        self._srtp = SrtpSession(agreed_keys(self._dtls))
 
     def arrived(self, data: bytes, now: float) -> bool:
-        session: pylibsrtp.Session | None = self._dtls._rx_srtp
-        if session is None or self._stopped:
+        srtp = self._srtp
+        if srtp is None:
             self._count("media_before_keys")
             return False
-        try:
-            if is_rtcp(data):
-                well = self._reports.take(session.unprotect_rtcp(data), now)
-                if not well:
-                    self._count("malformed_rtcp")
-                return well
-            packet = session.unprotect(data)
-        except pylibsrtp.Error:
+        if is_rtcp(data):
+            return self._take_rtcp(srtp.unprotect_rtcp(data), now)
+        packet = srtp.unprotect(data)
+        if packet is None:
             self._count("unprotect_failed")
             return False
         self._reports.received(packet, now)
         self._on_rtp(packet)
         return False
+
+    def _take_rtcp(self, packet: bytes | None, now: float) -> bool:
+        if packet is None:
+            self._count("unprotect_failed")
+            return False
+        well = self._reports.take(packet, now)
+        if not well:
+            self._count("malformed_rtcp")
+        return well
 
     def send(self, packet: bytes, now: float) -> bool:
         if not self._send(packet, rtcp=False):
@@ -125,13 +132,13 @@ class TappedMedia:
         return True
 
     def _send(self, packet: bytes, *, rtcp: bool) -> bool:
-        session: pylibsrtp.Session | None = self._dtls._tx_srtp
+        srtp = self._srtp
         pair = self._connection._nominated.get(_COMPONENT)
-        if session is None or pair is None or self._stopped:
+        if srtp is None or pair is None:
             return False
         try:
-            protected = session.protect_rtcp(packet) if rtcp else session.protect(packet)
-        except pylibsrtp.Error:
+            protected = srtp.protect_rtcp(packet) if rtcp else srtp.protect(packet)
+        except RtpError:
             self._count("protect_failed")
             return False
         pair.protocol.transport.sendto(protected, pair.remote_addr)
@@ -142,7 +149,7 @@ class TappedMedia:
 
     async def stop(self, own_ssrc: int, now: float) -> None:
         self._send(self._reports.compound(own_ssrc, now, goodbye=True), rtcp=True)
-        self._stopped = True
+        self._srtp = None
 
 
 class _Playout(MediaStreamTrack):

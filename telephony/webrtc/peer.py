@@ -25,7 +25,8 @@ from aiortc import (
 )
 
 from telephony.call.ports import Scheduler, TimerHandle
-from telephony.webrtc.adapter import Stage, adapter, current_certificate
+from telephony.webrtc.adapter import Stage, adapter
+from telephony.webrtc.certificate import current_certificate
 from telephony.webrtc.description import (
     Description,
     Fingerprint,
@@ -216,9 +217,9 @@ class WebRtcPeer:
             return
         self._dtls.on("statechange", self._transport_changed)
         self._ice.on("statechange", self._transport_changed)
+        self._path.start(remote.payload_type, remote.mid)
         self._cancel_timer("connect")
         self._peer_alive()
-        self._path.start(remote.payload_type, remote.mid)
         self._enter(PeerState.CONNECTED, "")
         self._watch()
         self._report()

@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack
+from aiortc.rtcdtlstransport import SRTP_PROFILES, SRTPProtectionProfile
 
 from telephony.webrtc import adapter as adapter_module
 from telephony.webrtc.adapter import Stage, adapter, unavailable_reason
+from telephony.webrtc.certificate import SharedCertificate, current_certificate
 from telephony.webrtc.errors import OfferRefusedError, WebRtcUnavailableError
 from telephony.webrtc.peer import PeerSettings, PeerState, WebRtcPeer
 
@@ -178,6 +180,35 @@ async def test_two_of_our_own_peers_connect(monkeypatch: pytest.MonkeyPatch) -> 
         await heard_two.until(lambda: bool(heard_two.packets))
 
         assert heard_two.packets[0].endswith(b"hello")
+
+
+@pytest.mark.parametrize("profile", SRTP_PROFILES, ids=lambda p: p.openssl_profile.decode())
+async def test_both_sides_hear_each_other_under_each_srtp_profile(
+    profile: SRTPProtectionProfile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiortc.rtcdtlstransport.SRTP_PROFILES", [profile])
+    certificate = SharedCertificate.generateCertificate()
+    monkeypatch.setattr("telephony.webrtc.peer.current_certificate", lambda now: certificate)
+    async with a_peer() as (peer, heard), a_caller(monkeypatch) as caller:
+        await call(caller, peer)
+        await heard.until(lambda: len(heard.packets) >= 5)
+        for n in range(8):
+            header = struct.pack("!BBHII", 0x80, peer.remote.payload_type, 1000 + n, 960 * n, 77)
+            assert peer.send_rtp(header + b"\xfc\xff\xfe")
+        track = caller.getReceivers()[0].track
+        async with asyncio.timeout(5):
+            frame = await track.recv()
+
+        assert frame.samples == 960
+        assert "unprotect_failed" not in peer.dropped()
+
+
+async def test_all_connections_of_a_day_share_one_context() -> None:
+    first, second = current_certificate(10.0), current_certificate(20.0)
+
+    assert first is second
+    assert first._create_ssl_context(SRTP_PROFILES) is second._create_ssl_context(SRTP_PROFILES)
+    assert current_certificate(10.0 + 25 * 3600) is not first
 
 
 async def test_a_caller_that_closes_is_told_once(
