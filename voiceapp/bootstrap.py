@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging.config
+import os
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 def run_media_node(configuration: Configuration, number: int) -> None:
     """Runs media node `number` (from 1) until SIGTERM. Raises: OSError if one of its addresses is taken."""
+    # Before numpy is imported: in huge pages the first row used of a table takes 2 MB, 11 MB of a node with few calls;
+    # on the rows of 1,500 calls they save a hundredth.
+    os.environ.setdefault("NUMPY_MADVISE_HUGEPAGE", "0")
     from agents.pipeline import participant_factory
     from telephony.call.timers import LoopScheduler
     from voiceapp.adapters.brain_socket import BrainSocket, WorkerAddress
