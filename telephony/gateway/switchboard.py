@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from telephony.call.commands import StartCall
 from telephony.call.errors import CallGoneError
 from telephony.call.events import AgentRef, Transport
-from telephony.call.ids import AGENT, CALLER, CallId, LegId, UserName
+from telephony.call.ids import CALLER, CallId, LegId, UserName
 from telephony.call.ports import CallParticipant, Clock, LegControl, ParticipantFactory
 from telephony.call.registry import CallRegistry
 from telephony.call.session import CallSession
@@ -157,18 +157,13 @@ class Switchboard:
     def _levels(self, levels: Levels) -> None:
         """One message for all calls of the node, in whole decibels."""
         calls: dict[str, dict[str, int]] = {}
-        directory = self._directory
+        of_slot = self._directory.get
         heard = levels.received_dbfs.astype(int).tolist()
         sent = levels.sent_dbfs.astype(int).tolist()
         for slot, received, played in zip(levels.slots.tolist(), heard, sent, strict=True):
-            media = directory.get(slot)
-            leg = media.leg_of(slot) if media is not None else None
-            if media is None or leg is None or media.call is None:
-                continue
-            legs = calls.setdefault(media.call, {})
-            legs[leg] = received
-            if leg == CALLER:
-                legs[AGENT] = played
+            media = of_slot(slot)
+            if media is not None:
+                media.note_levels(calls, slot, received, played)
         if calls:
             self.registry.publish("level", {"calls": calls})
 

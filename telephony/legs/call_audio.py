@@ -96,14 +96,6 @@ class CallMedia:
     def slots(self) -> Mapping[LegId, SlotHandle]:
         return self._slots
 
-    @property
-    def call(self) -> CallId | None:
-        """None until a session is bound."""
-        return self._session.id if self._session is not None else None
-
-    def leg_of(self, slot: SlotHandle) -> LegId | None:
-        return self._legs.get(slot)
-
     # ------------------------------------------------------------------------------- legs
 
     def attach(self, leg: LegId, slot: SlotHandle, rate_hz: int, *, phone: bool = False) -> None:
@@ -197,6 +189,20 @@ class CallMedia:
         self._plane.apply(_VERBS[verb](self._voice))
 
     # ------------------------------------------------------------------------------- notices
+
+    def note_levels(
+        self, calls: dict[str, dict[str, int]], slot: SlotHandle, received: int, sent: int
+    ) -> None:
+        """Adds what one leg says, and what the caller hears, to the levels of all calls; whole dBFS."""
+        leg, session = self._legs.get(slot), self._session
+        if leg is None or session is None:
+            return
+        legs = calls.get(session.id)
+        if legs is None:
+            legs = calls[session.id] = {}
+        legs[leg] = received
+        if leg == CALLER:
+            legs[AGENT] = sent
 
     def notice(self, notice: notices.Notice) -> None:
         """One notice about a slot or the voice of this call."""

@@ -5,15 +5,14 @@ A command whose handle is stale does nothing and is counted (`stats().stale_comm
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from telephony.media.errors import BadAudioError, BadDigitsError
 from telephony.media.handles import SlotHandle, SourceHandle, VoiceHandle
 from telephony.media.parameters import RtpParameters
 from telephony.rtp.dtmf import DIGITS
+from telephony.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StartRtp:
     """A reserved slot begins to listen and to send (silence until something is routed to it)."""
 
@@ -21,7 +20,7 @@ class StartRtp:
     parameters: RtpParameters
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ChangeRtp:
     """A new SDP: other address, codec or direction. The peer's source address may be learnt again."""
 
@@ -29,14 +28,14 @@ class ChangeRtp:
     parameters: RtpParameters
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Remove:
     """Ends a slot or a voice, and every edge from or to it. The handle is stale from then on."""
 
     handle: SourceHandle
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Route:
     """Replaces everything heard on `destination`: (source, linear gain) each; none = silence.
 
@@ -47,7 +46,7 @@ class Route:
     sources: tuple[tuple[SourceHandle, float], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Listen:
     """Frames of this slot go to the audio tap and through voice detection, or no longer."""
 
@@ -55,7 +54,7 @@ class Listen:
     on: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Enqueue:
     """Speech for a voice: int16 little-endian mono at the voice's rate.
 
@@ -77,35 +76,35 @@ class Enqueue:
             raise BadAudioError("a chunk is bare samples, not a WAV file")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Flush:
     """Drops all that is queued on a voice; each begun utterance is reported with its last sample sent."""
 
     voice: VoiceHandle
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Duck:
     """-15 dB within 10 ms, still playing."""
 
     voice: VoiceHandle
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Pause:
     """Silent within 10 ms; the position stays at the exact sample."""
 
     voice: VoiceHandle
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Resume:
     """Ends a duck or a pause: full level within 10 ms, from the exact sample."""
 
     voice: VoiceHandle
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SetGain:
     """Linear gain of a voice, reached within 10 ms."""
 
@@ -113,7 +112,7 @@ class SetGain:
     gain: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Guard:
     """Arms stage 1 of barge-in: speech beginning on `slot` ducks `voice` in the same sub-tick.
 
@@ -125,14 +124,14 @@ class Guard:
     echo_gate_dbfs: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Unguard:
     """Disarms the guard on this slot; a duck in force stays until `Resume`."""
 
     slot: SlotHandle
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SendDigits:
     """RFC 4733 digits (`0-9 * # A-D`), 100 ms each with 60 ms between, in place of audio.
 
@@ -147,7 +146,7 @@ class SendDigits:
             raise BadDigitsError("digits are 0-9 * # A-D")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ReportTransport:
     """What the owner of a packet slot's transport knows of it; told at each change and report.
 

@@ -116,7 +116,6 @@ class Ears:
             due.missing,
             first_row,
             now,
-            self._meters.resting,
             buffers.pcm,
             buffers.first,
             self._states,

@@ -35,8 +35,8 @@ from telephony.rtp.jitter_buffer import JitterBuffers
 
 ADAPT_EVERY: Final = 50
 """Rounds of 20 ms: each second."""
-LEVELS_EVERY: Final = 10
-"""Rounds of 20 ms: five times a second."""
+LEVELS_EVERY: Final = 40
+"""Sub-ticks: all slots five times a second, in one notice."""
 
 
 class Engine:
@@ -90,8 +90,7 @@ class Engine:
 
     def step(self, now: float) -> list[Notice]:
         """One sub-tick, commands already applied."""
-        round_number, quarter = divmod(self._sub_tick, QUARTERS)
-        self.meters.resting = round_number % 2 == 0
+        quarter = self._sub_tick % QUARTERS
         self.receiver.receive(now)
         self.intake.decode(now)
         if self.packet_legs.in_use:
@@ -126,8 +125,8 @@ class Engine:
         self.sender.play_out(quarter)
         if packets.in_use:
             packets.play_out(quarter)
-        if round_number % LEVELS_EVERY == LEVELS_EVERY - 1:
-            notices += self._levels(quarter, now)
+        if self._sub_tick % LEVELS_EVERY == LEVELS_EVERY - 1:
+            notices += self._levels(now)
         return notices
 
     def _play_streams(
@@ -143,9 +142,9 @@ class Engine:
         if len(rows):
             playback.play(rows, self.ears.detectors.speech[rows + first], adapt=adapt)
 
-    def _levels(self, quarter: int, now: float) -> list[Notice]:
-        rtp = rows_of_quarter(self.slots.active, quarter)
-        packet = rows_of_quarter(self.packet_legs.active, quarter) + self.slots.rows
+    def _levels(self, now: float) -> list[Notice]:
+        rtp = self.slots.active.nonzero()[0]
+        packet = self.packet_legs.active.nonzero()[0] + self.slots.rows
         rows = np.concatenate((rtp, packet))
         if not len(rows):
             return []

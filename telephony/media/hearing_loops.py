@@ -164,7 +164,7 @@ def _tell(events: Ints, told: int, kind: int, row: int, value: int) -> int:
 
 @compiled(
     types.UniTuple(i8, 2)(  # type: ignore[no-untyped-call]  # numba has no types of its own
-        *(i8[::1], i8[::1], i8[::1], i8, f8, b1, i2[:, :, ::1], i8[::1], from_dtype(STATE)[::1]),
+        *(i8[::1], i8[::1], i8[::1], i8, f8, i2[:, :, ::1], i8[::1], from_dtype(STATE)[::1]),
         *(b1[::1], b1[::1], b1[::1], i8[::1], f8[::1], u2[::1], i8[:, ::1]),
         *(from_dtype(HEARD)[::1], i2[:, ::1]),
     )
@@ -175,7 +175,6 @@ def hear(
     missing: Ints,
     first_row: int,
     now: float,
-    resting: bool,
     pcm: Samples,
     first: Ints,
     states: States,
@@ -192,8 +191,8 @@ def hear(
     """Frames due in `pcm` (rows, frames, samples), one of each of `rows`, whose row 0 is slot `first_row`.
 
     Written: (kind, slot, frames that were missing or number of this one) into `events`, two rows a frame at most, and
-    each frame of a slot that is listened to into `heard` and `heard_pcm`. Result: how many frames and events. Peaks of
-    a slot are raised unless `resting`. `first`: of each row, the number of its first frame.
+    each frame of a slot that is listened to into `heard` and `heard_pcm`. Result: how many frames and events. `peaks`
+    are raised. `first`: of each row, the number of its first frame.
     """
     count, told = 0, 0
     for i in range(len(rows)):
@@ -203,8 +202,7 @@ def hear(
         if not enabled[row]:
             continue
         it, frame = states[row], pcm[rows[i], numbers[i] & (pcm.shape[1] - 1)]
-        if not resting:
-            peaks[row] = max(peaks[row], _peak(frame))
+        peaks[row] = max(peaks[row], _peak(frame))
         level = _dbfs(frame)
         loud = level > _threshold(it, last_sound, now)
         _follow_floor(it, level)
@@ -218,8 +216,9 @@ def hear(
             told = _tell(events, told, change, row, it["last_frame"])
         if listening[row]:
             # An assignment of the row takes seven times as long.
+            kept = heard_pcm[count]
             for at in range(len(frame)):
-                heard_pcm[count, at] = frame[at]
+                kept[at] = frame[at]
             _note(heard[count], handles[row], it["last_frame"], missing[i], speech[row], level)
             count += 1
     return count, told

@@ -16,13 +16,9 @@ _FLOOR_DBFS: Final = -96.0
 
 
 class Meters:
-    """`rows` slots. Peaks (rows,) uint16 are magnitudes since they were last read.
-
-    While `resting` what is received is not noted.
-    """
+    """`rows` slots. Peaks (rows,) uint16 are magnitudes since they were last read."""
 
     def __init__(self, rows: int) -> None:
-        self.resting = False
         self.received_peaks = np.zeros(rows, np.uint16)
         self.sent_peaks = np.zeros(rows, np.uint16)
 

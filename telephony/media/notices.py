@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
@@ -10,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telephony.media.handles import SlotHandle, VoiceHandle
+from telephony.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SpeechStarted:
     """Stage 1 onset.
 
@@ -28,7 +28,7 @@ class SpeechStarted:
     ducked: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SpeechStopped:
     """Told 80 ms after the last frame that was loud enough, or 160 ms after the last frame at all.
 
@@ -42,7 +42,7 @@ class SpeechStopped:
     last_voiced_samples: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Digit:
     """One key press by RFC 4733, or by the tones themselves (`source`). The digit is personal data.
 
@@ -56,7 +56,7 @@ class Digit:
     source: Literal["rtp", "inband"] = "rtp"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Latched:
     """The slot's audio comes from this address from now on. The address is personal data."""
 
@@ -65,7 +65,7 @@ class Latched:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MediaLost:
     """No RTP for `silent_for` seconds, not on hold: told once per silence. The session decides."""
 
@@ -74,7 +74,7 @@ class MediaLost:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Gap:
     """`frames` 20 ms frames of received audio were missing in a row (more than 60 ms)."""
 
@@ -91,7 +91,7 @@ class PlayoutState(StrEnum):
     FLUSHED = "flushed"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PlayoutProgress:
     """`samples_sent` of `utterance` left, at the voice's rate: each 200 ms, and once at its end or flush."""
 
@@ -102,7 +102,7 @@ class PlayoutProgress:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PlayoutRefused:
     """A chunk was dropped whole: more than 30 s would be queued."""
 
@@ -111,7 +111,7 @@ class PlayoutRefused:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Levels:
     """Peaks of the last 200 ms of many slots, in dBFS (-96 = silence). Lossy. Arrays of one length."""
 
@@ -121,7 +121,7 @@ class Levels:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Quality:
     """Counts since the last one: first within 3 s of the slot's first packet, then each 5 s.
 
@@ -163,7 +163,7 @@ class Garbling(StrEnum):
     BAD_PACKETS = "bad_packets"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AudioTroubled:
     """Told within 3 s of the onset, once until `AudioRecovered`; never repaired silently."""
 
@@ -173,7 +173,7 @@ class AudioTroubled:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AudioRecovered:
     """A trouble of this slot is over."""
 

@@ -78,12 +78,12 @@ class Bench:
         self.events = np.zeros((2 * rows, 3), np.int64)
 
     def hear(
-        self, number: int, missing: list[int], now: float, *, resting: bool = False
+        self, number: int, missing: list[int], now: float
     ) -> tuple[NDArray[np.void], NDArray[np.int16], list[Any]]:
         heard = np.zeros(4, loops.HEARD)
         pcm = np.zeros((4, self.pcm.shape[2]), np.int16)
         count, told = loops.hear(
-            np.arange(4), number + self.first, np.array(missing), FIRST_ROW, now, resting,
+            np.arange(4), number + self.first, np.array(missing), FIRST_ROW, now,
             self.pcm, self.first, self.detectors.states, self.detectors.enabled,
             self.detectors.speech, self.listening, np.arange(6) + 100, self.last_sound,
             self.peaks, self.events, heard, pcm,
@@ -157,13 +157,6 @@ def test_peaks_are_of_all_samples_and_only_raised() -> None:
     bench.hear(0, [0] * 4, 1.0)
     bench.hear(1, [0] * 4, 1.02)
     assert bench.peaks.tolist() == [0, 0, 32768, 700, 20, 0]
-
-
-def test_resting_meters_stay_as_they_are() -> None:
-    bench = Bench(160)
-    bench.place(0, np.full((4, 160), 500, np.int16))
-    bench.hear(0, [0] * 4, 1.0, resting=True)
-    assert not bench.peaks.any()
 
 
 def test_speech_without_frames_ends_after_160_ms() -> None:
