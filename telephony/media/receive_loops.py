@@ -235,3 +235,22 @@ def sift(
             else:
                 dropped[1] += 1
     return kept
+
+
+@compiled("i8(i8, i8, i8, b1[::1], u8[::1], u4[::1], i8[::1], u4[::1])")
+def reporter(
+    ssrc: int,
+    at_port: int,
+    source: int,
+    active: NDArray[np.bool_],
+    keys: NDArray[np.uint64],
+    ssrcs: NDArray[np.uint32],
+    port: NDArray[np.int64],
+    address: NDArray[np.uint32],
+) -> int:
+    """The row of the leg whose peer, at address `source`, reports as `ssrc` to the port of index `at_port`; or -1."""
+    for row in range(len(active)):
+        theirs = np.int64(ssrcs[row]) == ssrc and np.int64(address[row]) == source
+        if theirs and port[row] == at_port and active[row] and keys[row] != np.uint64(0):
+            return row
+    return -1

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from telephony.media import receive_loops
 from telephony.media.counters import Counters
 from telephony.media.leg import Leg
 from telephony.media.legs import Legs
@@ -84,12 +85,13 @@ class RtcpExchange:
         for port, datagram, address, _ in self._datagrams.receive_rtcp():
             ssrc = int.from_bytes(datagram[4:8], "big")
             slots = self._slots
-            match = slots.active & (slots.ssrc == ssrc) & (slots.port == port) & (slots.key > 0)
-            rows = np.flatnonzero(match & (slots.address == address))
-            if not len(rows):
+            row = receive_loops.reporter(
+                ssrc, port, address,
+                slots.active, slots.key, slots.ssrc, slots.port, slots.address,
+            )  # fmt: skip
+            if row < 0:
                 self._counters.strays += 1
                 continue
-            row = int(rows[0])
             secure = self._legs.by_row[row].secure
             clear = datagram if secure is None else secure.unprotect_rtcp(datagram)
             if clear is None:

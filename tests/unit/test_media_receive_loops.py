@@ -180,3 +180,19 @@ def test_columns_are_read_from_the_kernels_headers():
     assert (address[:4] == 0x0A141EC8).all()
     assert (source_port[:4] == 65534).all()
     assert messages[:4, 2].tolist() == [16] * 4
+
+
+def test_a_report_is_of_the_latched_leg_with_its_ssrc_port_and_address():
+    draw = np.random.default_rng(11)
+    active, keys = draw.random(200) < 0.8, draw.integers(0, 3, 200).astype(np.uint64)
+    ssrcs = draw.choice([5, SSRC], 200).astype(np.uint32)
+    port = draw.integers(0, 3, 200)
+    address = draw.choice([7, 0xFFFF_FFFF], 200).astype(np.uint32)
+    columns = (active, keys, ssrcs, port, address)
+    for ssrc in (5, SSRC, 6):
+        for at_port in range(4):
+            for source in (7, 0xFFFF_FFFF):
+                fits = active & (keys > 0) & (ssrcs == ssrc) & (port == at_port)
+                rows = (fits & (address == source)).nonzero()[0].tolist()
+                found = receive_loops.reporter(ssrc, at_port, source, *columns)
+                assert found == (rows[0] if rows else -1)
