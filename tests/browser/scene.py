@@ -171,6 +171,10 @@ class Scene:
         node.begin("c-failed", caller="+44 20 7946 0345")
         node.hears("c-failed", "yes the second one", at_s=9, turn=1)
         node.record("c-failed", AgentFailed(reason="worker_lost"))
+        self.at(12)
+        node.begin("c-placed", dialled="+4930777")
+        node.hears("c-placed", "who is this", at_s=3, turn=1)
+        node.record("c-placed", PersonRequested(reason="caller_asked"))
         self.at(6)
         node.begin("c-new", caller="+49 171 5550 9921")
         node.says(

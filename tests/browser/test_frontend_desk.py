@@ -158,3 +158,14 @@ def test_the_desk_says_that_it_is_not_live_while_its_server_does_not_follow_the_
     routed[0].send('{"type": "live", "live": true}')
     expect(link).to_have_text("Live")
     expect(notice).to_be_hidden()
+
+
+def test_whom_we_called_is_not_named_a_caller(visit: Visit) -> None:
+    page = visit("/calls/c-placed/", "ravi")
+    expect(page.locator("#people")).to_contain_text("Person called")
+    expect(page.locator(".said .who").first).to_contain_text("Person called")
+    expect(page.locator("#audit")).to_contain_text("Person called asked for a person")
+    page.get_by_role("button", name="End call").click()
+    expect(page.get_by_role("dialog")).to_contain_text("The person called is cut off at once.")
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("aller", exact=False)).to_have_count(0)

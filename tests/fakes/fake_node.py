@@ -151,12 +151,17 @@ class FakeNode:
             self._bus.publish("event", record_to_json(record) | {"row": row(state, self.name)})
         return len(self.logs[call])
 
-    def begin(self, call: str, *, transport: Any = "sip", caller: str = "+4930123456") -> None:
-        """A call that was answered by the receptionist."""
+    def begin(
+        self, call: str, *, transport: Any = "sip", caller: str = "+4930123456", dialled: str = ""
+    ) -> None:
+        """A call that was answered by the receptionist, or that it placed (`dialled`: whom it called)."""
         codec = "opus" if transport == "webrtc" else "PCMU"
         self.record(
             call,
-            CallStarted(direction="inbound", transport=transport, called="demo", caller=caller, agent=RECEPTIONIST),
+            CallStarted(
+                direction="outbound" if dialled else "inbound", transport=transport, called=dialled or "demo",
+                caller="" if dialled else caller, agent=RECEPTIONIST,
+            ),
             LegAdded(leg=CALLER, role="caller", transport=transport),
             LegConnected(leg=CALLER, codec=codec),
             LegAdded(leg=AGENT, role="agent", transport="loopback"),

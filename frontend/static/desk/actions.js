@@ -3,6 +3,7 @@
 import { el, icon, setAttribute, setText, toast } from "./dom.js";
 import { Ears, micProblem } from "./ears.js";
 import { ask, confirmEnd } from "./dialogs.js";
+import { farEnd } from "./format.js";
 import { TransferBar } from "./transfer.js";
 
 const SLOW_MS = 300;
@@ -148,7 +149,7 @@ export class Actions {
     const row = this.current();
     const brief = await ask({
       title: "Hand back to the agent", label: "What should the agent know or do? (optional)", yes: "Hand back",
-      hint: "The agent heard everything that was said. The caller does not hear this note.",
+      hint: `The agent heard everything that was said. ${farEnd(row.direction).The} does not hear this note.`,
     });
     if (brief === null) return;
     await this.command(row.id, "return", brief ? { brief } : {});
@@ -164,7 +165,7 @@ export class Actions {
 
   async end() {
     const row = this.current();
-    if (await confirmEnd(row.caller)) await this.command(row.id, "end");
+    if (await confirmEnd(row.caller, farEnd(row.direction))) await this.command(row.id, "end");
   }
 
   setAir(isOnAir) {
@@ -217,5 +218,5 @@ export class Actions {
 
 function newHolder(row) {
   if (row.controller) return `${row.controller} has the call now.`;
-  return row.floor === "agent" || !row.floor ? "The agent has the call again." : "The caller has been put through.";
+  return row.floor === "agent" || !row.floor ? "The agent has the call again." : `${farEnd(row.direction).The} has been put through.`;
 }

@@ -64,7 +64,7 @@ function paintHead() {
     state.dataset.icon = shown.icon;
     state.replaceChildren(icon(shown.icon), el("span"));
   }
-  setText(state.lastChild, row.state === "ended" && fold.ended ? `Ended: ${cause(fold.ended.cause)}` : shown.word);
+  setText(state.lastChild, row.state === "ended" && fold.ended ? `Ended: ${cause(fold.ended.cause, fold.far)}` : shown.word);
   const chip = byId("why");
   const words = row.controller && row.state !== "ended" ? `${row.controller} has it` : row.why;
   chip.hidden = !words;
@@ -90,7 +90,7 @@ function paintPeople() {
   const legs = new Map(fold.legs);
   if (fold.start?.agent && !legs.has("agent")) legs.set("agent", { role: "agent" });
   const people = isOver ? [] : [...legs].filter(([, leg]) => leg.role !== "caller" || leg.codec).map(([id, leg]) => {
-    const name = leg.who || { caller: "Caller", agent: "Agent", target: row.transfer?.name || "Person called" }[leg.role] || id;
+    const name = leg.who || { caller: fold.far.name, agent: "Agent", target: row.transfer?.name || "Third party" }[leg.role] || id;
     const does = doing(id, leg);
     const symbol = { caller: "phone", agent: "waves", supervisor: "person", target: "person" }[leg.role];
     return el("li", { "data-state": fold.floor === id && leg.role !== "agent" ? "human" : null }, icon(symbol), el("b", { class: "clip", text: name }), el("span", { class: "quiet clip", text: does }));
@@ -110,8 +110,8 @@ function paintPeople() {
 function doing(id, leg) {
   const consults = row.transfer?.stage === "consulting";
   if (consults && leg.role === "caller") return "waits";
-  if (consults && fold.floor === id) return "speaks with the person called";
-  if (fold.floor === id) return leg.role === "agent" ? "has the floor" : "speaks to the caller";
+  if (consults && fold.floor === id) return "speaks with the third party";
+  if (fold.floor === id) return leg.role === "agent" ? "has the floor" : `speaks to ${fold.far.the}`;
   if (leg.listening) return "listens";
   if (leg.role === "agent") return "silent, goes on listening";
   return leg.codec || "is being called";

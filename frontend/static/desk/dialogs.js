@@ -26,28 +26,29 @@ export async function ask({ title, label, yes, hint, required = false }) {
   return (await show(dialog, input)) === "yes" ? input.value.trim() : null;
 }
 
-export async function confirmEnd(caller) {
+// `who`: their number or name; `far`: what they are called (`farEnd`).
+export async function confirmEnd(who, far) {
   const cancel = el("button", { class: "button", value: "no", text: "Cancel" });
   const dialog = el("dialog", { "aria-label": "End call" },
-    el("form", { method: "dialog" }, el("h2", { text: `End the call with ${caller}?` }),
-      el("p", { class: "quiet", text: "The caller is cut off at once. To leave without ending it, stop listening or hand back." }),
+    el("form", { method: "dialog" }, el("h2", { text: `End the call with ${who}?` }),
+      el("p", { class: "quiet", text: `${far.The} is cut off at once. To leave without ending it, stop listening or hand back.` }),
       el("div", { class: "buttons" }, cancel, el("button", { class: "button danger primary", value: "yes", text: "End call" }))));
   return (await show(dialog, cancel)) === "yes";
 }
 
-const MODES = [
-  ["blind", "Put through at once", "The caller hears it ring. If nobody answers, the caller is back with whoever has the call now."],
-  ["attended", "Speak with them first", "You take the call, the caller waits, and you decide when they are put through."],
+const modesOf = (far) => [
+  ["blind", "Put through at once", `${far.The} hears it ring. If nobody answers, ${far.the} is back with whoever has the call now.`],
+  ["attended", "Speak with them first", `You take the call, ${far.the} waits, and you decide when they are put through.`],
 ];
 
 // Resolves to {to, mode, brief?}, or null if cancelled. `targets`: [{to, label}] that are suggested. `check(to)` rejects, with words for
 // the person, a target that may not be called: the dialog stays open, and nothing has happened.
-export async function askTransfer({ targets, check }) {
+export async function askTransfer({ targets, check, far }) {
   const to = el("input", { type: "text", id: "transfer-to", name: "to", maxlength: 200, autocomplete: "off", required: true, list: "transfer-targets", "aria-describedby": "transfer-to-error transfer-to-hint" });
   const error = el("span", { class: "error", id: "transfer-to-error", role: "alert", hidden: true });
   const target = () => to.value.trim().replace(/[\s()]/g, "");
   const list = el("datalist", { id: "transfer-targets" }, targets.map((target) => el("option", { value: target.to, label: target.label })));
-  const modes = MODES.map(([value, label, hint], i) => el("label", { class: "choice" },
+  const modes = modesOf(far).map(([value, label, hint], i) => el("label", { class: "choice" },
     el("input", { type: "radio", name: "mode", value, checked: i === 0 }), el("span", {}, el("b", { text: label }), el("span", { class: "hint", text: hint }))));
   const brief = el("input", { type: "text", maxlength: 500, autocomplete: "off" });
   const form = el("form", { method: "dialog" }, el("h2", { text: "Transfer the call" }),

@@ -1,26 +1,30 @@
 // A call's events folded into what a page shows: lines, turns, state, and who is there. Pure; no DOM.
 
+import { cause, farEnd } from "./format.js";
+
+// Each gets the event, and what the one at the far end is called (`farEnd`).
+
 const SHOWN_IN_AUDIT = {
   CallStarted: (e) => `Call began (${e.transport === "webrtc" ? "browser" : e.transport.toUpperCase()})`,
-  LegConnected: (e) => (e.resumed ? `${e.leg} is back` : null),
-  LegLost: (e) => `${e.leg} lost: ${words(e.reason)}`,
+  LegConnected: (e, far) => (e.resumed ? `${legName(e.leg, far)} is back` : null),
+  LegLost: (e, far) => `${legName(e.leg, far)} lost: ${words(e.reason)}`,
   ListenStarted: (e) => `${e.who} listens`,
   ListenStopped: (e) => `${e.who} stopped listening`,
   FloorTaken: (e) => `${e.who} took over`,
   FloorReturned: (e) => (e.who ? `${e.who} handed back` : `Agent has it again: ${words(e.reason)}`),
-  FloorGiven: (e) => `${e.who || "The person called"} speaks with the caller`,
-  TransferRequested: (e) => `${by(e)} to ${e.name || e.destination}${e.mode === "attended" ? ", speaking first" : ""}${e.method === "refer" ? ", by the caller’s network" : ""}`,
-  TransferProgressed: (e) => ({ ringing: "The other side rings", consulting: "The other side answered; the caller waits" }[e.stage] || null),
+  FloorGiven: (e, far) => `${e.who || "The third party"} speaks with ${far.the}`,
+  TransferRequested: (e, far) => `${by(e, far)} to ${e.name || e.destination}${e.mode === "attended" ? ", speaking first" : ""}${e.method === "refer" ? `, by the network of ${far.the}` : ""}`,
+  TransferProgressed: (e, far) => ({ ringing: "The third party rings", consulting: `The third party answered; ${far.the} waits` }[e.stage] || null),
   TransferEnded: (e) => `Transfer: ${OUTCOMES[e.outcome] || e.outcome}${e.reason && e.outcome !== "answered" ? ` (${words(e.reason)})` : ""}`,
-  LegReplaced: (e) => `Another phone took the place of ${e.leg}`,
-  PersonRequested: () => "Caller asked for a person",
+  LegReplaced: (e, far) => `Another phone took the place of ${legName(e.leg, far)}`,
+  PersonRequested: (e, far) => `${far.name} asked for a person`,
   AgentFailed: (e) => `Agent failed: ${words(e.reason)}`,
   RuleRefused: (e) => `Rule ${e.rule} stopped a ${e.what}`,
   ToolRequested: (e) => `Tool ${e.tool}`,
   ToolFinished: (e) => (e.ok ? "Tool done" : "Tool failed"),
   MediaTroubled: (e) => (e.kind === "ok" ? "Audio is well again" : `Audio ${words(e.kind)}`),
   AnswererJudged: (e) => (e.answerer === "machine" ? "A machine seems to have answered" : null),
-  CallEnded: (e) => `Call ended: ${words(e.cause)}`,
+  CallEnded: (e, far) => `Call ended: ${cause(e.cause, far)}`,
 };
 
 const OUTCOMES = {
@@ -29,19 +33,23 @@ const OUTCOMES = {
 };
 
 const DIVIDERS = {
-  FloorGiven: ["human", (e) => `${e.who || "The person called"} speaks with the caller`],
-  TransferRequested: ["transferring", (e) => `${by(e)} to ${e.name || e.destination}`],
+  FloorGiven: ["human", (e, far) => `${e.who || "The third party"} speaks with ${far.the}`],
+  TransferRequested: ["transferring", (e, far) => `${by(e, far)} to ${e.name || e.destination}`],
   TransferEnded: ["transferring", (e) => (["answered", "fell_back"].includes(e.outcome) ? null : `Transfer: ${OUTCOMES[e.outcome] || e.outcome}`)],
   FloorTaken: ["human", (e) => `${e.who} took over`],
   FloorReturned: ["speaking", (e) => (e.who ? `${e.who} handed back to the agent` : "The agent goes on")],
-  PersonRequested: ["human", () => "Caller asked for a person"],
+  PersonRequested: ["human", (e, far) => `${far.name} asked for a person`],
   AgentFailed: ["failed", () => "The agent failed; the call stays up"],
-  LegLost: ["degraded", (e) => (e.leg === "caller" ? "Connection to the caller lost" : null)],
-  CallEnded: ["ended", (e) => `Call ended: ${words(e.cause)}`],
+  LegLost: ["degraded", (e, far) => (e.leg === "caller" ? `Connection to ${far.the} lost` : null)],
+  CallEnded: ["ended", (e, far) => `Call ended: ${cause(e.cause, far)}`],
 };
 
-function by(e) {
-  return { agent: "The agent transfers", caller: "The caller transfers", target: "The person transfers", system: "The call goes" }[e.by] || `${e.who} transfers`;
+function legName(leg, far) {
+  return leg === "caller" ? far.name : leg;
+}
+
+function by(e, far) {
+  return { agent: "The agent transfers", caller: `${far.The} transfers`, target: "The third party transfers", system: "The call goes" }[e.by] || `${e.who} transfers`;
 }
 
 function words(code) {
@@ -59,6 +67,7 @@ export class CallFold {
     this.audit = [];
     this.start = null;
     this.ended = null;
+    this.far = farEnd("inbound");
     this.floor = "agent";
     this.partials = new Map();
     this.quality = null;
@@ -72,10 +81,10 @@ export class CallFold {
     const known = FOLD[event.kind];
     if (known) known(this, event.event || {}, event, isLive);
     const audit = SHOWN_IN_AUDIT[event.kind];
-    const text = audit ? audit(event.event) : null;
+    const text = audit ? audit(event.event, this.far) : null;
     if (text) this.audit.push({ seq: event.seq, at_us: event.at_us, text });
     const divider = DIVIDERS[event.kind];
-    const said = divider ? divider[1](event.event) : null;
+    const said = divider ? divider[1](event.event, this.far) : null;
     if (said) this.lines.push({ id: `d${event.seq}`, kind: "divider", tone: divider[0], text: said, note: event.event.brief || "" });
   }
 
@@ -93,7 +102,7 @@ export class CallFold {
 }
 
 const FOLD = {
-  CallStarted: (fold, e, event) => { fold.start = { ...e, at_us: event.at_us }; },
+  CallStarted: (fold, e, event) => { fold.start = { ...e, at_us: event.at_us }; fold.far = farEnd(e.direction); },
   LegAdded: (fold, e) => fold.legs.set(e.leg, { role: e.role, who: e.who, transport: e.transport, codec: "", listening: false }),
   LegConnected: (fold, e) => { const leg = fold.legs.get(e.leg); if (leg) leg.codec = e.codec; },
   LegRemoved: (fold, e) => fold.legs.delete(e.leg),

@@ -40,11 +40,17 @@ export function slotValue(value) {
   return new Date(`${value}T12:00`).toLocaleDateString([], { weekday: "long", day: "numeric", month: "long" });
 }
 
+// What the one at the far end is called: on a call that we placed nobody has called us.
+export function farEnd(direction) {
+  const noun = direction === "outbound" ? "person called" : "caller";
+  return { noun, name: noun[0].toUpperCase() + noun.slice(1), the: `the ${noun}`, The: `The ${noun}` };
+}
+
 const ENDS = {
-  caller_hung_up: "caller hung up", caller_left: "caller left", agent_ended: "agent ended it",
-  supervisor_ended: "ended by a supervisor", completed: "completed", resume_timeout: "caller did not come back",
+  caller_hung_up: "{far} hung up", caller_left: "{far} left", agent_ended: "agent ended it",
+  ended_by_supervisor: "ended by a supervisor", completed: "completed", resume_timeout: "{far} did not come back",
 };
 
-export function cause(code) {
-  return code ? ENDS[code] || code.replaceAll("_", " ") : "ended";
+export function cause(code, far) {
+  return code ? (ENDS[code] || code.replaceAll("_", " ")).replace("{far}", far.noun) : "ended";
 }

@@ -84,7 +84,7 @@ function preview(row) {
 
 function paintPreview() {
   transcript.render(fold);
-  waterfall.render({ turns: fold.turns.slice(-1) });
+  waterfall.render({ turns: fold.turns.slice(-1), far: fold.far });
   transcript.stick();
   paintHeader(rows.rows.get(rows.selected));
 }

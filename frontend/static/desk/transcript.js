@@ -4,7 +4,7 @@ import { calm, el, icon, setText } from "./dom.js";
 import { duration } from "./format.js";
 
 const CHARACTERS_PER_S = 15.5;
-const NAMES = { caller: "Caller", agent: "Agent", supervisor: "Supervisor", target: "Person" };
+const NAMES = { agent: "Agent", supervisor: "Supervisor", target: "Third party" };
 const ICONS = { caller: "phone", agent: "waves", supervisor: "person", target: "person" };
 
 export class Transcript {
@@ -33,6 +33,7 @@ export class Transcript {
 
   render(fold) {
     const lines = this.tail ? fold.lines.slice(-this.tail) : fold.lines;
+    this.far = fold.far;
     this.before = null;
     for (const line of lines) {
       let node = this.nodes.get(line.id);
@@ -72,7 +73,7 @@ export class Transcript {
   }
 
   said(line) {
-    const name = line.who || NAMES[line.role] || line.role;
+    const name = line.who || (line.role === "caller" ? this.far.name : NAMES[line.role]) || line.role;
     const head = el("div", { class: "who" }, icon(ICONS[line.role] || "person"), el("b", { text: name }),
       el("span", { class: "num faint", text: line.start_s === undefined ? "" : duration(line.start_s) }));
     if (line.step) head.append(el("span", { class: "faint clip", text: line.step.replaceAll("_", " ") }));
@@ -91,14 +92,14 @@ export class Transcript {
     const heard = line.heard || "";
     const rest = line.text.startsWith(heard) ? line.text.slice(heard.length) : line.text;
     if (!rest.trim()) return setText(words, line.text);
-    words.replaceChildren(el("span", { text: heard }), el("del", { text: rest, title: "Not heard by the caller" }),
+    words.replaceChildren(el("span", { text: heard }), el("del", { text: rest, title: `Not heard by ${this.far.the}` }),
       el("span", { class: "not-heard", text: "not heard" }));
     if (line.barge && !node.querySelector(".barge")) node.append(this.bargeMark(line.barge));
   }
 
   bargeMark(barge) {
     const stopped = barge.stop_ms === null || barge.stop_ms === undefined ? "" : `, silent after ${Math.round(barge.stop_ms)} ms`;
-    return el("div", { class: "barge" }, icon("bolt"), el("span", { text: `Caller barged in${stopped}` }));
+    return el("div", { class: "barge" }, icon("bolt"), el("span", { text: `${this.far.name} barged in${stopped}` }));
   }
 
   // Spoken words are dark, those still to come pale; the pace is a guess until playout reports the end.

@@ -2,13 +2,14 @@
 
 import { el, icon, setAttribute, setText } from "./dom.js";
 import { askTransfer } from "./dialogs.js";
+import { farEnd } from "./format.js";
 
 const STAGES = {
-  dialling: "Calling {to} …", ringing: "{to} rings", referring: "The caller’s network calls {to} …",
-  consulting: "You speak with {to}; the caller waits", completing: "Putting the caller through to {to} …",
+  dialling: "Calling {to} …", ringing: "{to} rings", referring: "The network of {far} calls {to} …",
+  consulting: "You speak with {to}; {far} waits", completing: "Putting {far} through to {to} …",
 };
-const OTHERS = { consulting: "{who} speaks with {to}; the caller waits" };
-const CONSULTED_BY_AGENT = "The agent speaks with {to}; the caller waits";
+const OTHERS = { consulting: "{who} speaks with {to}; {far} waits" };
+const CONSULTED_BY_AGENT = "The agent speaks with {to}; {far} waits";
 
 export class TransferBar {
   // `actions` owns the buttons of the call; this one adds [Transfer] and, while one is under way, its progress.
@@ -30,7 +31,7 @@ export class TransferBar {
   async ask() {
     const row = this.row;
     const check = (to) => this.actions.command(row.id, "transfer_check", { to });
-    const wish = await askTransfer({ targets: this.targets, check });
+    const wish = await askTransfer({ targets: this.targets, check, far: farEnd(row.direction) });
     if (!wish) return;
     if (wish.mode === "attended" && !this.actions.onAir) await this.actions.take();
     await this.actions.command(row.id, "transfer", wish);
@@ -40,7 +41,7 @@ export class TransferBar {
     const transfer = isOver ? null : this.row?.transfer;
     const user = this.actions.page.user;
     const mine = transfer && (!transfer.who || transfer.who === user);
-    setText(this.words, transfer ? words(transfer, user) : "");
+    setText(this.words, transfer ? words(transfer, user, farEnd(this.row.direction)) : "");
     this.strip.hidden = !transfer;
     this.button.hidden = Boolean(transfer);
     this.complete.hidden = !transfer || !mine || transfer.stage !== "consulting";
@@ -51,9 +52,9 @@ export class TransferBar {
   }
 }
 
-function words(transfer, user) {
+function words(transfer, user, far) {
   const mine = transfer.who === user;
   const agents = transfer.by === "agent" && transfer.stage === "consulting";
   const sentence = agents ? CONSULTED_BY_AGENT : (!mine && OTHERS[transfer.stage]) || STAGES[transfer.stage] || "Transferring to {to}";
-  return sentence.replace("{to}", transfer.name || transfer.to).replace("{who}", transfer.who);
+  return sentence.replace("{far}", far.the).replace("{to}", transfer.name || transfer.to).replace("{who}", transfer.who);
 }

@@ -53,6 +53,7 @@ export class Waterfall {
     const stamp = `${fold.turns.length}|${this.selected}`;
     if (this.stamp === stamp) return;
     this.stamp = stamp;
+    this.far = fold.far;
     const turns = fold.turns;
     if (!turns.length) return this.box.replaceChildren(el("p", { class: "empty", text: "No answer was measured yet." }));
     const shown = turns.find((turn) => turn.turn === this.selected) || turns.at(-1);
@@ -71,7 +72,7 @@ export class Waterfall {
     const head = el("div", { class: "answer" },
       el("div", {}, el("b", { class: "num big", "data-pace": pace(sum), text: sum === null ? "–" : `${Math.round(sum)}` }), el("span", { class: "quiet", text: " ms to the first packet" })),
       el("p", { class: "quiet clip", text: turn.text ? `Turn ${turn.turn}: “${turn.text}”` : `Turn ${turn.turn}` }));
-    const legend = el("p", { class: "faint legend", text: "ms after the caller’s last voiced sample, and what each stage added. Dashed: 500 ms." });
+    const legend = el("p", { class: "faint legend", text: `ms after the last voiced sample of ${this.far.the}, and what each stage added. Dashed: 500 ms.` });
     return el("div", { class: "detail" }, head, ...rows, legend);
   }
 
