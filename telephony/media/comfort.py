@@ -15,11 +15,11 @@ _NOISE: Final = np.random.default_rng(3389).normal(0, 1, 1 << 14).astype(np.floa
 
 
 class ComfortNoise:
-    """`rows` streams. Frames from `_first` to before `_end` that are missing are noise, and no loss."""
+    """`rows` streams. Frames from `begins` to before `ends` that are missing are noise, and no loss."""
 
     def __init__(self, rows: int) -> None:
-        self._first = np.full(rows, _NEVER, np.int64)
-        self._end = np.full(rows, _NEVER, np.int64)
+        self.begins = np.full(rows, _NEVER, np.int64)
+        self.ends = np.full(rows, _NEVER, np.int64)
         self._rms = np.zeros(rows, np.float32)
         self._at = 0
         self.used: set[int] = set()
@@ -31,25 +31,25 @@ class ComfortNoise:
         level = payload[0] & _LEVEL if payload else _LEVEL
         self._rms[row] = _OVERLOAD * 10 ** (-level / 20)
         if not self.goes_on(row):
-            self._first[row], self._end[row] = frame, _NEVER
+            self.begins[row], self.ends[row] = frame, _NEVER
 
     def end(self, row: int, frame: int) -> None:
         """Audio is back with this frame."""
-        if self._first[row] <= frame < self._end[row]:
-            self._end[row] = frame
+        if self.begins[row] <= frame < self.ends[row]:
+            self.ends[row] = frame
 
     def clear(self, row: int) -> None:
         """A stream that knows of none."""
         self.used.discard(row)
-        self._first[row] = self._end[row] = _NEVER
+        self.begins[row] = self.ends[row] = _NEVER
 
     def goes_on(self, row: int) -> bool:
         """The sender is silent on purpose."""
-        return bool(self._first[row] < _NEVER and self._end[row] == _NEVER)
+        return bool(self.begins[row] < _NEVER and self.ends[row] == _NEVER)
 
     def covers(self, rows: NDArray[np.int64], frames: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of these frames are noise if they are missing."""
-        return (frames >= self._first[rows]) & (frames < self._end[rows])
+        return (frames >= self.begins[rows]) & (frames < self.ends[rows])
 
     def frame(self, row: int, samples: int) -> NDArray[np.int16]:
         """20 ms of it."""

@@ -31,7 +31,7 @@ class Floor:
         self._hearers: dict[int, set[int]] = {}
         # How many hear a source at the narrow and at the wide rate.
         self.wanted_at = np.zeros((2, sources + 1), np.int64)
-        self._heard = np.zeros(sources + 1, np.bool_)
+        self.heard_by_any = np.zeros(sources + 1, np.bool_)
         self._converter = RateConverter(sources + 1)
 
     def route(self, destination: int, edges: Edges) -> None:
@@ -39,7 +39,7 @@ class Floor:
         wide = int(self.wide[destination])
         for source, _ in self._edges.pop(destination, ()):
             self.wanted_at[wide, source] -= 1
-            self._heard[source] = self.wanted_at[:, source].any()
+            self.heard_by_any[source] = self.wanted_at[:, source].any()
             self._hearers[source].discard(destination)
         self._mixed.pop(destination, None)
         self.direct[destination] = self.silence
@@ -48,7 +48,7 @@ class Floor:
         self._edges[destination] = edges
         for source, _ in edges:
             self.wanted_at[wide, source] += 1
-            self._heard[source] = True
+            self.heard_by_any[source] = True
             self._hearers.setdefault(source, set()).add(destination)
         if len(edges) == 1 and edges[0][1] == 1.0:
             self.direct[destination] = edges[0][0]
@@ -80,21 +80,6 @@ class Floor:
         self.narrow_frames[source] = 0
         self.wide_frames[source] = 0
         self._converter.clear(source)
-
-    def wanted(self, rows: Rows) -> NDArray[np.bool_]:
-        """Which of these sources anybody hears."""
-        return self._heard[rows]
-
-    def put(self, rows: Rows, frames: NDArray[np.int16]) -> None:
-        """The next frame of sources of one native rate; converted only where somebody hears the other rate."""
-        wide = frames.shape[1] == WIDE
-        if wide:
-            self.wide_frames[rows] = frames
-        else:
-            self.narrow_frames[rows] = frames
-        crossing = self.wanted_at[0 if wide else 1, rows] > 0
-        if np.count_nonzero(crossing):
-            self.convert(rows[crossing])
 
     def convert(self, rows: Rows) -> None:
         """What these sources say now to the rate that is not theirs."""

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telephony.media.comfort import ComfortNoise
-from telephony.media.concealment import conceal
 from telephony.media.mixer import Floor
 from telephony.media.notices import Notice
 from telephony.media.playout import Voices
-from telephony.rtp.jitter_buffer import RING, JitterBuffers
+from telephony.media.resample import WIDE
+from telephony.media.stream_loops import put_frames
+from telephony.rtp.jitter_buffer import JitterBuffers
 
 Rows = NDArray[np.int64]
 
@@ -29,8 +30,12 @@ class StreamPlayback:
         self._noise = noise
         self._floor = floor
         self._first = first_source
+        wide = buffers.pcm.shape[2] == WIDE
+        self._table = floor.wide_frames if wide else floor.narrow_frames
+        self._wanted = floor.wanted_at[0 if wide else 1]
+        self._noisy = np.zeros(len(buffers.begun), np.int64)
+        self._crossing = np.zeros(len(buffers.begun), np.int64)
         self._run = np.zeros(len(buffers.begun), np.int64)
-        self._steps = 0
         self.concealed = np.zeros(len(buffers.begun), np.int64)
 
     def play(self, rows: Rows, speech: NDArray[np.bool_], *, adapt: bool) -> None:
@@ -41,9 +46,7 @@ class StreamPlayback:
             self._run[rows] = 0
         else:
             self._note_missing(rows, frames, have)
-        wanted = self._floor.wanted(rows + self._first)
-        if np.count_nonzero(wanted):
-            self._put(rows[wanted], frames[wanted], have[wanted])
+        self._put(rows, frames, have)
         if adapt:
             buffers.adapt(rows, ~speech)
 
@@ -55,22 +58,16 @@ class StreamPlayback:
         self.concealed[rows[missing]] += 1
 
     def _put(self, rows: Rows, frames: Rows, have: NDArray[np.bool_]) -> None:
-        pcm = self._buffers.pcm[rows, frames & (RING - 1)]
-        for at in (~have).nonzero()[0].tolist():
-            pcm[at] = self._concealed(int(rows[at]), int(frames[at]))
-        self._floor.put(rows + self._first, pcm)
-
-    def _concealed(self, row: int, frame: int) -> NDArray[np.int16]:
-        buffers = self._buffers
-        run = int(self._run[row]) - 1
-        last = frame - 1 - run
-        size = buffers.pcm.shape[2]
-        if row in self._noise.used and self._noise.covers(np.array([row]), np.array([frame]))[0]:
-            return self._noise.frame(row, size)
-        if last < buffers.first[row] or buffers.tag[row, last & (RING - 1)] != last:
-            return np.zeros(size, np.int16)
-        before = buffers.pcm[row, [(last - 1) & (RING - 1), last & (RING - 1)]].ravel()
-        return conceal(before, size, run)
+        buffers, noise = self._buffers, self._noise
+        noises, crossings = put_frames(
+            rows, frames, have, self._first, self._floor.heard_by_any, self._wanted, self._run,
+            buffers.pcm, buffers.tag, buffers.first, noise.begins, noise.ends, self._table,
+            self._noisy, self._crossing,
+        )  # fmt: skip
+        for row in self._noisy[:noises].tolist() if noises else ():
+            self._table[self._first + row] = noise.frame(row, buffers.pcm.shape[2])
+        if crossings:
+            self._floor.convert(self._crossing[:crossings])
 
 
 class VoicePlayback:

@@ -171,7 +171,7 @@ class Voices:
         self, quarters: Rows, quarter: int, floor: Floor, first_source: int, now: float
     ) -> list[Notice]:
         """The next frame of each voice whose of `quarters` it is, onto the floor; row 0 is source `first_source`."""
-        due, silent, crossing = play_voices(
+        due, silent, crossing, _ = play_voices(
             quarter, now, first_source, quarters, self._sounding, self.talking, self.paused,
             self._fading, self._shaped, self.samples, self._at, self._staged, self._mark,
             self._sent, self._gain, self._goal, self.last_sound, self._stage,

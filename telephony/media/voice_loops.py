@@ -15,6 +15,9 @@ Samples = NDArray[np.int16]
 Gains = NDArray[np.float32]
 
 _NARROW: Final = 160
+_LINE: Final = 32
+"""Samples in a line of the cache."""
+_AHEAD: Final = 2
 _LOUDEST: Final = np.float32(32767)
 _LOWEST: Final = np.float32(-32768)
 
@@ -34,6 +37,17 @@ def _shape(speech: Samples, heard: Samples, gain: np.float32, goal: np.float32) 
 
 
 @compiled()
+def _touch(stage: Samples, row: int, at: Rows) -> int:
+    """Brings a frame into the cache while those before it are played: speech of 1,500 voices does not fit there."""
+    begin = min(at[row], stage.shape[1] - _NARROW)
+    speech = stage[row, begin : begin + _NARROW]
+    total = 0
+    for i in range(0, _NARROW, _LINE):
+        total += speech[i]
+    return total
+
+
+@compiled()
 def _gains(
     row: int, halted: bool, fading: Flags, gain: Gains, goal: Gains
 ) -> tuple[np.float32, np.float32]:
@@ -48,7 +62,7 @@ def _gains(
 
 
 @compiled(
-    "UniTuple(i8,3)(i8, f8, i8, i8[::1], b1[::1], b1[::1], b1[::1], b1[::1], b1[::1], i8[::1],"
+    "UniTuple(i8,4)(i8, f8, i8, i8[::1], b1[::1], b1[::1], b1[::1], b1[::1], b1[::1], i8[::1],"
     " i8[::1], i8[::1], i8[::1], i8[::1], f4[::1], f4[::1], f8[::1], i2[:,::1],"
     " i2[:,::1], i2[:,::1], i8[:,::1], i8[:,::1], i8[::1], i8[::1])"
 )
@@ -77,13 +91,15 @@ def play_voices(
     due: Rows,
     silent: Rows,
     crossing: Rows,
-) -> tuple[int, int, int]:
+) -> tuple[int, int, int, int]:
     """Numbers of rows written to: `due` (row, at, staged, sent; at its mark), `silent` (talks no more), `crossing`.
+
+    And a number without a meaning, so that what is read ahead counts as used.
 
     Row i of the voices is row `first + i` of `narrow` or `wide` (by its `samples` per frame); `wanted` (2, sources)
     counts who hears a source at the narrow and at the wide rate. `crossing` are sources that are heard at the other.
     """
-    dues = silents = crossings = 0
+    dues = silents = crossings = touched = 0
     for row in range(len(quarters)):
         if quarters[row] != quarter:
             continue
@@ -99,6 +115,7 @@ def play_voices(
         if shaped[row]:
             old, new = _gains(row, halted, fading, gain, goal)
             shaped[row] = halted or new != np.float32(1)
+        touched += _touch(stage, min(row + _AHEAD, len(quarters) - 1), at)
         # A view of one row each: with two indexes the loop over samples takes ten times as long.
         speech = stage[row, begin : begin + size]
         _shape(speech, wide[source] if size > _NARROW else narrow[source], old, new)
@@ -116,4 +133,4 @@ def play_voices(
             due[dues, 0], due[dues, 1] = row, at[row]
             due[dues, 2], due[dues, 3] = staged[row], sent[row]
             dues += 1
-    return dues, silents, crossings
+    return dues, silents, crossings, touched
