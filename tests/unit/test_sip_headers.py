@@ -1,5 +1,6 @@
 """URIs and header values, one rule at a time, and the defects other parsers were found to have."""
 
+import os
 import time
 
 import pytest
@@ -23,6 +24,7 @@ from telephony.sip.headers import (
     parse_via,
     split_commas,
 )
+from telephony.sip.ids import TokenIds
 from telephony.sip.message import Headers, Request, stamp_via, write
 from telephony.sip.parser import Drop, Parsed, Refuse, parse
 from telephony.sip.uri import equivalent, ip_literal, parse_uri
@@ -281,3 +283,13 @@ def test_every_error_says_what_it_means():
 
     assert len({kind.metric for kind in kinds}) == len(kinds)
     assert all(400 <= kind.sip_status < 700 and kind.user_message.endswith(".") for kind in kinds)
+
+
+def test_tokens_are_of_fresh_octets_whatever_is_asked_for_at_once():
+    ids = TokenIds(os.urandom)
+
+    tokens = [make() for _ in range(500) for make in (ids.branch, ids.tag, ids.call_id)]
+
+    assert len(set(tokens)) == 1500
+    assert {len(token) for token in tokens} == {7 + 18, 12, 32}
+    assert all(0 <= ids.fraction() < 1 for _ in range(2000))
