@@ -6,7 +6,7 @@ Few dozens per core, so one object each.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, ItemsView
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -97,9 +97,9 @@ class PacketLegs:
     def in_use(self) -> bool:
         return bool(self._legs)
 
-    def items(self) -> ItemsView[int, PacketLeg]:
-        """(row, leg) of all slots in use."""
-        return self._legs.items()
+    def at(self, row: int) -> PacketLeg | None:
+        """None: the slot is not in use."""
+        return self._legs.get(row)
 
     def stop(self, row: int) -> None:
         self.active[row] = False
@@ -140,7 +140,8 @@ class PacketLegs:
     # ------------------------------------------------------------------------------------------------- receiving
 
     def receive(self, now: float) -> None:
-        for leg in self._legs.values():
+        busy = [leg for leg in self._legs.values() if leg.inbox or leg.decoder.waiting]
+        for leg in busy:
             while leg.inbox:
                 data = leg.inbox.popleft()
                 self._counters.received += 1
@@ -150,7 +151,7 @@ class PacketLegs:
                     self._counters.malformed[error.kind] += 1
             if leg.decoder.waiting:
                 leg.decoder.decode(now)
-        place_together(self.buffers, (leg.decoder for leg in self._legs.values()))
+        place_together(self.buffers, (leg.decoder for leg in busy))
 
     def _take(self, leg: PacketLeg, packet: RtpPacket, now: float) -> None:
         if packet.payload_type != leg.payload_type:

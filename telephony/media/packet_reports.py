@@ -27,8 +27,9 @@ class _Account:
     def __init__(self, leg: PacketLeg, now: float, interval: float) -> None:
         self.quality = QualityAccount(now, interval)
         self.troubles = Troubles(SlotHandle(leg.handle))
+        # Not the leg itself: a slot that is gone would keep its codec, 60 kB.
+        self.handle = leg.handle
         self.recent: deque[Totals] = deque([Totals()], maxlen=RECENT)
-        self.leg = leg
 
 
 class PacketReports:
@@ -49,8 +50,10 @@ class PacketReports:
             self._watch.look(self._legs.buffers, sub_tick)
         if round_number % CHECK_EVERY == 0 and len(rows):
             self._check(rows, now, notices)
-        for row, leg in self._legs.items():
-            if row % SUB_TICKS_PER_SECOND == sub_tick % SUB_TICKS_PER_SECOND:
+        first = sub_tick % SUB_TICKS_PER_SECOND
+        for row in range(first, len(self._legs.active), SUB_TICKS_PER_SECOND):
+            leg = self._legs.at(row)
+            if leg is not None:
                 self._visit(row, leg, now, notices)
         return notices
 
@@ -65,7 +68,7 @@ class PacketReports:
 
     def _account(self, row: int, leg: PacketLeg, now: float) -> _Account:
         account = self._accounts.get(row)
-        if account is None or account.leg is not leg:
+        if account is None or account.handle != leg.handle:
             # The slot before in this row is gone, and all that was known of it.
             account = self._accounts[row] = _Account(leg, now, self._settings.quality_interval)
             self._watch.forget(row)

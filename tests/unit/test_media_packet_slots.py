@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -224,6 +225,17 @@ def test_packet_for_a_slot_that_is_gone_is_refused():
     sent = len(browser.packets)
     line.step(20)
     assert len(browser.packets) == sent
+
+
+def test_the_codec_of_a_slot_that_is_gone_is_let_go():
+    line = Line()
+    browser = Browser(line)
+    browser.talk(tone(60))
+    line.apply(Remove(browser.slot))
+    line.step(201)
+    gc.collect()
+    codecs = [thing for thing in gc.get_objects() if isinstance(thing, opus.OpusCodec)]
+    assert codecs == [browser.codec]
 
 
 def test_slots_are_refused_when_exhausted():
