@@ -65,6 +65,7 @@ class DialledLeg(SipLeg):
         encrypted = trunk is not None and trunk.transport == "tls" if secure is None else secure
         ours = self._addresses.towards(towards)[0]
         policy = policy_of(trunk, (ours, ""), secure=encrypted, phone=phone)
+        policy = policy.heard_from(towards)
         self._take_place(policy)
         self._offer = self._last = offer_answer.offer(self._place.capabilities)
         self._fork = ""

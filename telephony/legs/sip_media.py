@@ -27,6 +27,7 @@ from telephony.sdp.offer_answer import (
     NotAcceptable,
     SrtpPolicy,
 )
+from telephony.sdp.stream import is_loopback
 from telephony.trunks import DtmfMode, Extension, Trunk
 
 _DISCARD: Final = 9
@@ -48,7 +49,7 @@ class LegPolicy:
     """What a leg may do. `address`: what our SDP names as ours; `other_address`: for offers of the other family.
 
     `trunk`: its name, empty for phones of ours. `media_networks`: where audio may come from beside the address of the
-    SDP.
+    SDP. `local`: the other side is on this machine.
     """
 
     address: str
@@ -58,11 +59,16 @@ class LegPolicy:
     srtp: SrtpPolicy = SrtpPolicy.OFF
     dtmf: DtmfMode = "auto"
     media_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    local: bool = False
 
     @property
     def v6(self) -> bool:
         """Whether our address is one of IPv6."""
         return is_v6(self.address)
+
+    def heard_from(self, source: str) -> Self:
+        """The same for signalling from this address."""
+        return replace(self, local=is_loopback(source))
 
     def towards(self, address: str) -> Self:
         """The same for a leg whose audio goes to this address, and to none of the other family any more."""
@@ -81,6 +87,7 @@ class LegPolicy:
             srtp=self.srtp,
             new_key=secrets.token_bytes,
             other_address=self.other_address,
+            local=self.local,
         )
 
 
@@ -166,6 +173,7 @@ def reserve(
 
     Raises: UnacceptableOfferError, NoMediaCapacityError.
     """
+    policy = policy.heard_from(source)
     if offer is None:
         slot, port = plane.reserve_rtp(None, nat=True, v6=policy.v6)
         return RtpPlace(slot, port, policy.towards(policy.address)), None

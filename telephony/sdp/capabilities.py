@@ -27,6 +27,7 @@ class Capabilities:
     `their_order`: an offer's order of codecs decides, not ours. `srtp` other than OFF needs `new_key(octets)`, which
     makes unguessable keys (`secrets.token_bytes`); `suites` are those we offer, any known one is taken.
     `other_address`: ours of the other family (IPv4, IPv6), for offers of that family; empty: there is none.
+    `local`: the signalling came from this machine, so that audio may go to its loopback addresses.
     """
 
     address: str
@@ -41,6 +42,7 @@ class Capabilities:
     suites: tuple[Suite, ...] = OFFERED_SUITES
     new_key: Callable[[int], bytes] | None = field(default=None, repr=False, compare=False)
     other_address: str = ""
+    local: bool = False
 
     def __post_init__(self) -> None:
         if self.srtp is not SrtpPolicy.OFF and self.new_key is None:

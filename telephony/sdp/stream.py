@@ -26,6 +26,8 @@ PLAIN: Final = ("RTP/AVP", "RTP/AVPF")
 SECURE: Final = ("RTP/SAVP", "RTP/SAVPF")
 MAX_PTIME_MS: Final = 60
 _OCTET: Final = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_UNSPECIFIED: Final = "0.0.0.0"
+_GROUPS: Final = 224  # and above: multicast, reserved, broadcast (RFC 5735 4)
 _V4: Final = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")  # a tenth of what `ip_address` costs
 
 
@@ -141,7 +143,7 @@ def _read(
         index=index,
         media=media,
         address=address,
-        rtcp=_rtcp_of(media, address),
+        rtcp=_rtcp_of(media, address, capabilities),
         codecs=tuple(pairs),
         event=_event_of(maps, pairs[0][1]),
         comfort_noise=next((n for n, entry in maps.items() if COMFORT_NOISE.is_in(entry)), None),
@@ -182,12 +184,12 @@ def _event_of(maps: Mapping[int, RtpMap], codec: Codec) -> Event | None:
     return None
 
 
-def _rtcp_of(media: Media, address: str) -> tuple[str, int] | None:
+def _rtcp_of(media: Media, address: str, capabilities: Capabilities) -> tuple[str, int] | None:
     """RFC 3605: `port`, or `port IN IP4 address`; None where the port above RTP is meant, or nothing sensible."""
     words = (media.attribute("rtcp") or "").split()
     if not words or not (words[0].isascii() and words[0].isdigit() and 0 < int(words[0]) < 65536):
         return None
-    host = _normal(words[3]) if len(words) == 4 else None
+    host = _usable(words[3], capabilities) if len(words) == 4 else None
     same_family = host is not None and (":" in host) is (":" in address)
     return host if host is not None and same_family else address, int(words[0])
 
@@ -211,8 +213,26 @@ def _usable(address: str | None, capabilities: Capabilities) -> str | None:
     if found is None:
         return None
     v6 = ":" in found
-    ours = (capabilities.address, capabilities.other_address)
-    return found if any(one and (":" in one) is v6 for one in ours) else None
+    ours = tuple(
+        one for one in (capabilities.address, capabilities.other_address) if (":" in one) is v6
+    )
+    local = capabilities.local or any(map(is_loopback, ours))
+    return found if any(ours) and _is_of_one_machine(found, local=local) else None
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address, as `_normal` spells it, is one of this machine alone."""
+    return address.startswith("127.") or address == "::1"
+
+
+def _is_of_one_machine(address: str, *, local: bool) -> bool:
+    """No group, no broadcast and no range that no host has: audio is for one machine, and not for us unless it is `local`."""
+    if is_loopback(address):
+        return local
+    if ":" in address:
+        return not ip_address(address).is_multicast
+    first = int(address.partition(".")[0])
+    return address == _UNSPECIFIED if first == 0 else first < _GROUPS
 
 
 def _normal(address: str) -> str | None:
@@ -228,4 +248,4 @@ def _normal(address: str) -> str | None:
 
 
 def _is_unspecified(address: str) -> bool:
-    return address == "0.0.0.0" if _V4.fullmatch(address) else ip_address(address).is_unspecified
+    return address == _UNSPECIFIED if _V4.fullmatch(address) else ip_address(address).is_unspecified

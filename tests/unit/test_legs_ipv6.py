@@ -118,3 +118,18 @@ def test_a_node_of_ipv6_alone_calls_out_by_it():
     leg = DialledLeg(LegId("target"), FakeWire(), FakePlane(), Addresses(v6=OURS.v6))
     assert leg.place.port == 46_000
     assert b"c=IN IP6 2001:db8::5\r\n" in leg.offer(Trunk(name="carrier"), towards=SIXTH)
+
+
+def test_only_a_caller_on_this_machine_has_its_audio_on_loopback():
+    place, agreed = reserve(FakePlane(), BOTH, sdp("127.0.0.1"), "127.0.0.1")
+    assert agreed is not None
+    assert isinstance(answer(sdp("127.0.0.2"), place.capabilities), Agreed)
+    with pytest.raises(UnacceptableOfferError):
+        reserve(FakePlane(), BOTH, sdp("127.0.0.1"), "192.0.2.9")
+
+
+@pytest.mark.parametrize(("towards", "local"), [("192.0.2.9", False), ("127.0.0.1", True)])
+def test_only_a_phone_on_this_machine_may_answer_with_loopback(towards: str, local: bool):
+    leg = DialledLeg(LegId("target"), FakeWire(), FakePlane(), OURS)
+    leg.offer(Trunk(name="carrier"), towards=towards)
+    assert leg.place.capabilities.local is local

@@ -81,3 +81,38 @@ def test_the_unspecified_address_of_ipv6_is_hold():
     found = answer(sdp("::"), SIXTH)
     assert isinstance(found, Agreed)
     assert not found.direction.sends
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        *("224.0.0.1", "239.1.2.3", "240.0.0.1", "255.255.255.255", "0.0.0.1", "127.0.0.1"),
+        *("127.9.8.7", "ff02::1", "ff3e::8000:1", "::1", "::ffff:127.0.0.1", "::ffff:224.0.0.1"),
+    ],
+)
+def test_audio_is_sent_to_no_group_and_not_to_this_machine(theirs: str):
+    found = answer(sdp(theirs), BOTH)
+    assert isinstance(found, NotAcceptable)
+    assert found.warning.startswith("301 ")
+    assert isinstance(accept_answer(offer(BOTH), sdp(theirs)), NotAcceptable)
+
+
+@pytest.mark.parametrize("theirs", ["127.0.0.1", "::1"])
+def test_who_calls_from_this_machine_may_have_its_audio_here(theirs: str):
+    assert isinstance(answer(sdp(theirs), replace(BOTH, local=True)), Agreed)
+    ours = Capabilities("::1" if ":" in theirs else "127.0.0.1", 4000)
+    assert isinstance(answer(sdp(theirs), ours), Agreed)
+
+
+@pytest.mark.parametrize("rtcp", ["224.0.0.1", "127.0.0.1", "255.255.255.255"])
+def test_rtcp_for_no_single_machine_goes_where_the_audio_goes(rtcp: str):
+    found = answer(sdp("192.0.2.9", f"a=rtcp:5007 IN IP4 {rtcp}\r\n"), FOURTH)
+    assert isinstance(found, Agreed)
+    assert found.remote_rtcp == ("192.0.2.9", 5007)
+
+
+@pytest.mark.parametrize("nowhere", ["0.0.0.0", "::"])
+def test_the_unspecified_address_stays_a_hold(nowhere: str):
+    found = answer(sdp(nowhere), BOTH)
+    assert isinstance(found, Agreed)
+    assert found.held
