@@ -24,6 +24,8 @@ STAGE_FRAMES: Final = 50
 TOLD_EVERY_FRAMES: Final = 10
 MAX_QUEUED_SECONDS: Final = 30
 DUCK_GAIN: Final = 10 ** (-15 / 20)
+_DONE: Final = PlayoutState.DONE
+_PLAYING: Final = PlayoutState.PLAYING
 _CLOSED_KEPT: Final = 64
 _MAX_FRAME: Final = 320
 
@@ -230,30 +232,36 @@ class Voices:
         return voice
 
 
+# Both are called 40 times in a sub-tick of 1,500 calls: built-in functions such as min() would be half of their time.
+
+
 def _next_mark(voice: _Voice, at: int, staged: int, sent: int) -> int:
     """Where Python must look at the voice again: when it is to tell, at an utterance's end or the stage's."""
-    mark = min(staged, at + voice.tell_at - sent)
-    head = voice.utterances[0] if voice.utterances else None
-    if head is None or not head.closed:
+    mark = at + voice.tell_at - sent
+    if mark > staged:
+        mark = staged
+    if not voice.utterances or not voice.utterances[0].closed:
         return mark
+    last = mark + sent - at
     for utterance in voice.utterances:
-        end = utterance.end - sent + at
-        if utterance.closed and at < end < mark:
-            return end
-        if end >= mark:
+        if utterance.end >= last:
             break
+        if utterance.closed and utterance.end > sent:
+            return utterance.end - sent + at
     return mark
 
 
 def _report(voice: _Voice, sent: int, now: float, notices: list[Notice]) -> None:
-    while voice.utterances:
-        head = voice.utterances[0]
-        heard = min(sent, head.end) - head.start
-        done = head.closed and sent >= head.end
-        if (heard > 0 and heard != head.reported) or done:
-            state = PlayoutState.DONE if done else PlayoutState.PLAYING
+    utterances = voice.utterances
+    while utterances:
+        head = utterances[0]
+        unfinished = sent < head.end
+        heard = (sent if unfinished else head.end) - head.start
+        done = head.closed and not unfinished
+        if done or (heard > 0 and heard != head.reported):
+            state = _DONE if done else _PLAYING
             notices.append(PlayoutProgress(voice.handle, head.name, heard, state, now))
             head.reported = heard
         if not done:
-            break
-        voice.utterances.popleft()
+            return
+        utterances.popleft()
