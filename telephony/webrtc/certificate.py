@@ -8,7 +8,8 @@ from aiortc import RTCCertificate
 
 _LIFE: Final = 24 * 3600.0
 _SESS_CACHE_OFF: Final = 0
-"""As OpenSSL has it."""
+_MODE_RELEASE_BUFFERS: Final = 0x10
+"""As OpenSSL has them."""
 
 
 class SharedCertificate(RTCCertificate):
@@ -22,6 +23,7 @@ class SharedCertificate(RTCCertificate):
             context = super()._create_ssl_context(*arguments, **named)
             # Nobody resumes a call's handshake; a shared context would remember each.
             context.set_session_cache_mode(_SESS_CACHE_OFF)
+            context.set_mode(_MODE_RELEASE_BUFFERS)
             self._context = context
         return self._context
 
