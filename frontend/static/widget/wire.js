@@ -1,12 +1,14 @@
 // The call's WebSocket (docs/widget-protocol.md). It may drop and come back; the audio does not pass through it.
 
 const RETRY_MS = [300, 700, 1500, 3000];
+const STEADY_MS = 10000;
 
 export class Wire extends EventTarget {
   constructor(url) {
     super();
     this.url = url;
     this.tries = 0;
+    this.upSince = Infinity;
   }
 
   // `first()` gives the first message of each connection; null: there is nothing to come back to.
@@ -21,10 +23,12 @@ export class Wire extends EventTarget {
     };
     socket.onmessage = (event) => {
       const message = JSON.parse(event.data);
-      if (message.type === "started" || message.type === "attached") this.tries = 0;
+      if (message.type === "started" || message.type === "attached") this.upSince = performance.now();
       this.dispatchEvent(new CustomEvent("message", { detail: message }));
     };
     socket.onclose = (event) => {
+      if (performance.now() - this.upSince > STEADY_MS) this.tries = 0;
+      this.upSince = Infinity;
       if (this.socket === socket) this.dispatchEvent(new CustomEvent("lost", { detail: event.code }));
     };
   }
