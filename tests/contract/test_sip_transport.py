@@ -18,6 +18,7 @@ from telephony.sip.source_guard import SourceGuard
 from telephony.sip.stream import StreamTimes
 from telephony.sip.transport import SipTransport, TransportSettings
 from tests.fakes.sip_end import End
+from tests.ports import free_range
 from tests.unit.sip_line import ANSWER
 
 OPTIONS = (
@@ -81,9 +82,7 @@ async def test_a_timer_of_the_engine_repeats_a_lost_request(ends):
 
 async def test_a_refused_connection_fails_the_request_with_503(ends):
     caller = await ends()
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        host, port = unused.getsockname()
+    host, port = "127.0.0.1", free_range(2)
 
     id = caller.transport.engine.options(
         f"sip:{host}:{port}",
