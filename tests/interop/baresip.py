@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.ports import free_ports, free_range
 
-CONFIG = """sip_listen 127.0.0.1:{sip}
+CONFIG = """sip_listen {written}:{sip}
 audio_player aubridge,x
 audio_source aufile,{source}
 ausrc_srate 8000
@@ -21,7 +21,7 @@ auplay_srate 8000
 ausrc_channels 1
 auplay_channels 1
 rtp_ports {rtp}-{rtp_end}
-net_interface 127.0.0.1
+net_interface {at}
 module_path {modules}
 module g711.so
 module g722.so
@@ -38,7 +38,7 @@ module_app menu.so
 module_app debug_cmd.so
 ctrl_tcp_listen 127.0.0.1:{control}
 """
-LOCAL = "<sip:bob@127.0.0.1:{sip};transport=udp>;regint=0;audio_codecs=PCMU/8000/1;ptime=20"
+LOCAL = "<sip:bob@{written}:{sip};transport=udp>;regint=0;audio_codecs=PCMU/8000/1;ptime=20"
 """Calls whom it likes, and is called at its own port."""
 
 
@@ -103,20 +103,31 @@ class Baresip:
 
 @contextmanager
 def baresip(
-    folder: Path, source: Path, account: str = LOCAL, *, authority: Path | None = None
+    folder: Path,
+    source: Path,
+    account: str = LOCAL,
+    *,
+    authority: Path | None = None,
+    at: str = "127.0.0.1",
 ) -> Iterator[Baresip]:
-    """`source`: the WAV it plays. `account`: one line of its accounts; `authority`: the CA (PEM) of its TLS peers."""
+    """`source`: the WAV it plays. `account`: one line of its accounts; `authority`: the CA (PEM) of its TLS peers.
+
+    `at`: its own address.
+    """
+    written = f"[{at}]" if ":" in at else at
     (sip, control), rtp = free_ports(2), free_range(40)
     listing = subprocess.run(
         ["dpkg", "-L", "baresip-core"], capture_output=True, text=True, check=True
     ).stdout
     modules = next(Path(line).parent for line in listing.splitlines() if line.endswith("g711.so"))
     values = {"sip": sip, "control": control, "rtp": rtp, "rtp_end": rtp + 39}
-    config = CONFIG.format(source=source, modules=modules, folder=folder, **values)
+    config = CONFIG.format(
+        source=source, modules=modules, folder=folder, at=at, written=written, **values
+    )
     if authority is not None:
         config += f"sip_cafile {authority}\n"
     (folder / "config").write_text(config)
-    (folder / "accounts").write_text(f"{account.format(sip=sip)}\n")
+    (folder / "accounts").write_text(f"{account.format(sip=sip, written=written)}\n")
     (folder / "contacts").write_text("")
     with (folder / "baresip.log").open("w") as log:
         process = subprocess.Popen(

@@ -41,12 +41,12 @@ def product(
 ) -> Iterator[RunningProduct]:
     """Open to this machine, with TLS and a registrar."""
     _check_programs()
-    certificate, key = authority.issue("127.0.0.1")
+    certificate, key = authority.issue("127.0.0.1", "::1")
     [tls] = free_ports(1)
     with running_product(
         tmp_path_factory.mktemp("product"),
         VOICEAPP_WEBRTC_ADDRESSES="127.0.0.1",
-        VOICEAPP_SIP_ALLOW="127.0.0.0/8",
+        VOICEAPP_SIP_ALLOW="127.0.0.0/8,::1/128",
         VOICEAPP_SIP_TLS=f"127.0.0.1:{tls}",
         VOICEAPP_SIP_TLS_CERTIFICATE=certificate,
         VOICEAPP_SIP_TLS_KEY=key,
