@@ -113,14 +113,12 @@ class Engine:
     def _play_out(self, quarter: int, now: float) -> list[Notice]:
         round_number = self._sub_tick // QUARTERS
         adapt = round_number % ADAPT_EVERY == ADAPT_EVERY - 1
-        self._play_streams(self.stream_playback, self.buffers, 0, quarter, adapt=adapt)
+        self._play_streams(self.stream_playback, self.buffers, quarter, adapt=adapt)
         if self.slots.coders:
-            self._play_streams(self.wide_playback, self.wide_buffers, 0, quarter, adapt=adapt)
+            self._play_streams(self.wide_playback, self.wide_buffers, quarter, adapt=adapt)
         packets = self.packet_legs
         if packets.in_use:
-            self._play_streams(
-                self.packet_playback, packets.buffers, self.slots.rows, quarter, adapt=adapt
-            )
+            self._play_streams(self.packet_playback, packets.buffers, quarter, adapt=adapt)
         notices = self.voice_playback.play(quarter, now)
         self.sender.play_out(quarter)
         if packets.in_use:
@@ -133,14 +131,13 @@ class Engine:
         self,
         playback: StreamPlayback,
         buffers: JitterBuffers,
-        first: int,
         quarter: int,
         *,
         adapt: bool,
     ) -> None:
         rows = rows_of_quarter(buffers.begun, quarter)
         if len(rows):
-            playback.play(rows, self.ears.detectors.speech[rows + first], adapt=adapt)
+            playback.play(rows, self.ears.detectors.speech, adapt=adapt)
 
     def _levels(self, now: float) -> list[Notice]:
         rtp = self.slots.active.nonzero()[0]

@@ -39,7 +39,7 @@ class StreamPlayback:
         self.concealed = np.zeros(len(buffers.begun), np.int64)
 
     def play(self, rows: Rows, speech: NDArray[np.bool_], *, adapt: bool) -> None:
-        """The next frame of `rows` (all begun); `speech` tells where a frame may not be dropped lightly."""
+        """The next frame of `rows` (all begun); `speech` tells of which sources none may be dropped lightly."""
         buffers = self._buffers
         frames, have = buffers.advance(rows)
         if np.count_nonzero(have) == len(rows):
@@ -48,7 +48,7 @@ class StreamPlayback:
             self._note_missing(rows, frames, have)
         self._put(rows, frames, have)
         if adapt:
-            buffers.adapt(rows, ~speech)
+            buffers.adapt(rows, ~speech[rows + self._first])
 
     def _note_missing(self, rows: Rows, frames: Rows, have: NDArray[np.bool_]) -> None:
         self._run[rows] = np.where(have, 0, self._run[rows] + 1)
