@@ -2,7 +2,7 @@
 
 A message is `u32 length of the rest | u32 length of the head | head, JSON | audio`, big-endian. The head holds the
 fields and `"m"`, the class name; audio is the field `pcm`, if there is one. Frames of calls travel in datagrams of
-their own: `VAF1 | u32 source | u16 samples per frame | u16 rows`, then the columns of `Frames`, little-endian.
+their own (`frame_loops`): `VAF1 | u32 source | u16 samples per frame | u16 rows`, then the columns of `Frames`, little-endian.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 from agents.brain import Audio, FromWorker, Prepared, ToWorker
 
 LARGEST_MESSAGE: Final = 4 << 20
-AUDIO_ROW_LIMIT_BYTES: Final = 60_000
 _LENGTHS: Final = struct.Struct("!II")
-_FRAMES: Final = struct.Struct("!4sIHH")
-_MAGIC: Final = b"VAF1"
+FRAMES_HEAD: Final = struct.Struct("!4sIHH")
+FRAMES_MAGIC: Final = b"VAF1"
 
 
 class BrainMessageError(Exception):
@@ -131,32 +130,15 @@ class Frames:
     pcm: NDArray[np.int16]
 
 
-def encode_frames(frames: Frames) -> Iterator[bytes]:
-    """Datagrams of at most `AUDIO_ROW_LIMIT_BYTES`, each for itself."""
-    width = frames.rate_hz // 50
-    rows = max(1, AUDIO_ROW_LIMIT_BYTES // (17 + 2 * width))
-    for start in range(0, len(frames.taps), rows):
-        part = slice(start, start + rows)
-        yield b"".join(
-            (
-                _FRAMES.pack(_MAGIC, frames.source, width, len(frames.taps[part])),
-                frames.taps[part].astype("<i8").tobytes(),
-                frames.numbers[part].astype("<i8").tobytes(),
-                frames.speech[part].astype("u1").tobytes(),
-                frames.pcm[part].astype("<i2", copy=False).tobytes(),
-            )
-        )
-
-
 def decode_frames(datagram: bytes) -> Frames:
     """Raises: BrainMessageError."""
-    if len(datagram) < _FRAMES.size:
+    if len(datagram) < FRAMES_HEAD.size:
         raise BrainMessageError("a datagram is too short")
-    magic, source, width, count = _FRAMES.unpack_from(datagram)
-    if magic != _MAGIC or len(datagram) != _FRAMES.size + count * (17 + 2 * width):
+    magic, source, width, count = FRAMES_HEAD.unpack_from(datagram)
+    if magic != FRAMES_MAGIC or len(datagram) != FRAMES_HEAD.size + count * (17 + 2 * width):
         raise BrainMessageError("a datagram is no batch of frames")
-    taps = np.frombuffer(datagram, "<i8", count, _FRAMES.size)
-    numbers = np.frombuffer(datagram, "<i8", count, _FRAMES.size + 8 * count)
-    speech = np.frombuffer(datagram, "u1", count, _FRAMES.size + 16 * count) != 0
-    pcm = np.frombuffer(datagram, "<i2", count * width, _FRAMES.size + 17 * count)
+    taps = np.frombuffer(datagram, "<i8", count, FRAMES_HEAD.size)
+    numbers = np.frombuffer(datagram, "<i8", count, FRAMES_HEAD.size + 8 * count)
+    speech = np.frombuffer(datagram, "u1", count, FRAMES_HEAD.size + 16 * count) != 0
+    pcm = np.frombuffer(datagram, "<i2", count * width, FRAMES_HEAD.size + 17 * count)
     return Frames(source, width * 50, taps, numbers, speech, pcm.reshape(count, width))

@@ -124,7 +124,7 @@ def test_each_tap_finds_its_worker_and_one_of_an_earlier_generation_none() -> No
     routes.set(first, 1)
     routes.set(far, 0)
     taps = np.array([far, first, earlier, (3 << 20) | 7, (1 << 20) | 100_000])
-    assert routes.of(taps).tolist() == [0, 1, -1, -1, -1]
+    assert [routes.pick(taps, worker).tolist() for worker in (0, 1)] == [[0], [1]]
     routes.clear(earlier)
     routes.clear(far)
-    assert routes.of(taps).tolist() == [-1, 1, -1, -1, -1]
+    assert [routes.pick(taps, worker).tolist() for worker in (0, 1)] == [[], [1]]

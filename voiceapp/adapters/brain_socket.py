@@ -13,7 +13,7 @@ import logging
 import os
 import socket
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from agents import frame_loops
 from agents.brain import (
     Attached,
     CloseCall,
@@ -36,9 +37,9 @@ from agents.brain import (
     ToWorker,
     Unlisten,
 )
-from agents.brain_wire import Frames, encode_frames
+from agents.brain_wire import Frames
 from telephony.call.ids import CallId
-from telephony.media.handles import INDEX_MASK, index_of
+from telephony.media.handles import index_of
 from telephony.media.ports import FrameBatch
 from voiceapp.adapters.brain_stream import WorkerStream
 
@@ -99,11 +100,10 @@ class _Routes:
         if row < len(self._table) and self._table[row, 0] == tap:
             self._table[row, 1] = _NOBODY
 
-    def of(self, taps: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The number of each tap's worker, or -1."""
-        table = self._table
-        routed = table[np.minimum(taps & INDEX_MASK, len(table) - 1)]
-        return np.where(routed[:, 0] == taps, routed[:, 1], _NOBODY)
+    def pick(self, taps: NDArray[np.int64], worker: int) -> NDArray[np.int64]:
+        """The places of this worker's taps."""
+        picked = np.empty(len(taps), np.int64)
+        return picked[: frame_loops.pick(taps, self._table, worker, picked)]
 
 
 class _Line:
@@ -235,27 +235,17 @@ class BrainSocket:
 
     def frames(self, batch: FrameBatch) -> None:
         """See `AudioTap`: the plane's thread, never blocks, never raises."""
-        for worker, picked in self._sort_out(batch.handles):
-            frames = Frames(
-                self._source,
-                batch.rate_hz,
-                batch.handles[picked],
-                batch.frames[picked],
-                batch.speech[picked],
-                batch.pcm[picked],
-            )
-            for datagram in encode_frames(frames):
+        frames = Frames(
+            self._source, batch.rate_hz, batch.handles, batch.frames, batch.speech, batch.pcm
+        )
+        for worker in self._workers:
+            picked = self._routes.pick(batch.handles, worker.number)
+            if not len(picked):
+                continue
+            for datagram in frame_loops.encode_frames(frames, picked):
                 self.frames_lost += len(worker.backlog) == BACKLOG
                 worker.backlog.append(datagram)
             self._send_audio(worker)
-
-    def _sort_out(self, taps: NDArray[np.int64]) -> Iterator[tuple[_Worker, NDArray[np.int64]]]:
-        """Each worker with the positions in `taps` that are its."""
-        numbers = self._routes.of(taps)
-        for worker in self._workers:
-            picked = (numbers == worker.number).nonzero()[0]
-            if len(picked):
-                yield worker, picked
 
     def _send_audio(self, worker: _Worker) -> None:
         """Linux lets only some ten datagrams wait; what is beyond waits here, and the oldest is lost first."""
