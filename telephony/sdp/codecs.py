@@ -20,8 +20,9 @@ class Codec:
 
     def is_in(self, entry: RtpMap) -> bool:
         """Whether an entry of theirs means this codec. Opus is `/48000/2` always; some leave the 2 out."""
-        same = (self.name, self.rate_hz) == (entry.name, entry.rate_hz)
-        return same and entry.channels in (1, self.channels)
+        if self.name != entry.name or self.rate_hz != entry.rate_hz:
+            return False
+        return entry.channels in (1, self.channels)
 
     @property
     def rtpmap(self) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -17,6 +17,7 @@ MAX_FORMATS: Final = 64
 _NUMBER: Final = re.compile(r"[0-9]{1,20}", re.ASCII)
 _PORT: Final = re.compile(r"([0-9]{1,5})(?:/[0-9]{1,5})?", re.ASCII)
 _RTPMAP: Final = re.compile(r"([0-9]{1,3})[ \t]+([^/\s]+)/([0-9]{1,6})(?:/([0-9]{1,2}))?", re.ASCII)
+_SHORT: Final = 40  # what is longer is not kept in memory
 _DIRECTIONS: Final = ("sendrecv", "sendonly", "recvonly", "inactive")
 
 
@@ -128,10 +129,9 @@ class Media:
         """
         stated: dict[int, RtpMap] = {}
         for value in self.attributes("rtpmap"):
-            match = _RTPMAP.match(value)
-            if match:
-                entry = RtpMap(match[2].upper(), int(match[3]), int(match[4] or 1))
-                stated.setdefault(int(match[1]), entry)
+            read = _read_rtpmap(value) if len(value) <= _SHORT else _read_rtpmap.__wrapped__(value)
+            if read is not None:
+                stated.setdefault(*read)
         maps: dict[int, RtpMap] = {}
         for text in self.formats:
             number = int(text) if len(text) <= 3 and _NUMBER.fullmatch(text) else 128
@@ -139,6 +139,15 @@ class Media:
             if found is not None and number < 128:
                 maps.setdefault(number, found)
         return maps
+
+
+@lru_cache(maxsize=256)
+def _read_rtpmap(value: str) -> tuple[int, RtpMap] | None:
+    """The value of a=rtpmap; the world has few of them."""
+    match = _RTPMAP.match(value)
+    if match is None:
+        return None
+    return int(match[1]), RtpMap(match[2].upper(), int(match[3]), int(match[4] or 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ _PARAM_VALUE: Final = re.compile(r'[^\s",;<>]*|"(?:[^"\\]|\\.)*"', re.DOTALL)
 _USUAL_PARAMS: Final = re.compile(
     r"""(?:;[A-Za-z0-9\-.!%*_+`'~]++(?:=[^\s",;<>]*+)?+)*+""", re.DOTALL
 )
+_USUAL_ADDRESS: Final = re.compile(r"<([^<>]++)>(;.*+)?", re.DOTALL)
 _USUAL_VIA: Final = re.compile(
     r"SIP/2\.0/([A-Z]++) ([A-Za-z0-9._\-]++)(?::([0-9]++))?+(;.*)?", re.DOTALL
 )
@@ -83,11 +84,11 @@ class Via:
         asked = find_param(self.params, "rport") is not None
         if not asked and self.host.strip("[]") == address:
             return self
-        kept = tuple(p for p in self.params if p[0].lower() not in ("received", "rport"))
-        added: Params = (("received", address),)
+        params = [p for p in self.params if p[0].lower() not in ("received", "rport")]
+        params.append(("received", address))
         if asked:
-            added = (*added, ("rport", str(port)))
-        return Via(self.transport, self.host, self.port, kept + added)
+            params.append(("rport", str(port)))
+        return Via(self.transport, self.host, self.port, tuple(params))
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +193,10 @@ def _split_quoted(text: str) -> list[str]:
 
 def parse_name_addr(value: str) -> NameAddr:
     """A single name-addr or addr-spec with header parameters (RFC 3261 20.10, 20.20, 20.39)."""
+    usual = _USUAL_ADDRESS.fullmatch(value)
+    if usual is not None:
+        params = usual[2]
+        return NameAddr(parse_uri(usual[1]), "", parse_params(params) if params else ())
     display = ""
     if value.startswith('"'):
         end = _end_of_quoted(value, 0)
