@@ -70,7 +70,17 @@ class Carrier:
     def host(self) -> str:
         address = self.wire.listening(self.transport)
         assert address is not None
-        return f"127.0.0.1:{address[1]}"
+        return f"{self.written}:{address[1]}"
+
+    @property
+    def ip(self) -> str:
+        """Its own address, and that at which it calls us."""
+        return self.capabilities.address
+
+    @property
+    def written(self) -> str:
+        """That address in a URI."""
+        return f"[{self.ip}]" if ":" in self.ip else self.ip
 
     # ------------------------------------------------------------------------------- what it hears
 
@@ -155,9 +165,9 @@ class Carrier:
         replaces: Replaces | None = None,
     ) -> OutgoingSession:
         session = self.engine.invite(
-            f"sip:{target}@127.0.0.1:{port}",
+            f"sip:{target}@{self.written}:{port}",
             from_=from_,
-            flow=self.wire.flow(self.transport, "127.0.0.1", port),
+            flow=self.wire.flow(self.transport, self.ip, port),
             sdp=offer_answer.offer(self.capabilities).sdp if sdp is None else sdp,
             now=self.wire.now(),
             headers=headers,
@@ -170,9 +180,9 @@ class Carrier:
     def ask(self, port: int) -> None:
         """OPTIONS."""
         self.engine.options(
-            f"sip:127.0.0.1:{port}",
+            f"sip:{self.written}:{port}",
             from_="sip:carrier.test",
-            flow=self.wire.flow("udp", "127.0.0.1", port),
+            flow=self.wire.flow("udp", self.ip, port),
             now=self.wire.now(),
         )
         self.wire.flush()
@@ -206,15 +216,15 @@ def is_silent(carrier: Carrier, session: IncomingSession, sdp: bytes | None) -> 
 async def running_carrier(
     on_invite: Callable[[Carrier, IncomingSession, bytes | None], None] = answers,
     tls: TlsSettings | None = None,
+    ip: str = "127.0.0.1",
 ) -> AsyncIterator[Carrier]:
     engine = SipEngine(EngineSettings(), TokenIds(os.urandom))
     carrier = Carrier(engine, transport="udp" if tls is None else "tls")
+    carrier.capabilities = Capabilities(ip, RTP_PORT)
     carrier.on_invite = on_invite
     engine.availability = lambda request: Availability()
     engine.authority = _Everyone()
-    carrier.wire = SipTransport(
-        engine, carrier.event, TransportSettings(bind=("127.0.0.1", 0), tls=tls)
-    )
+    carrier.wire = SipTransport(engine, carrier.event, TransportSettings(bind=(ip, 0), tls=tls))
     await carrier.wire.start()
     try:
         yield carrier
