@@ -4,7 +4,8 @@ aioice 0.13 hands every datagram that is not STUN to DTLS, whatever its source, 
 alert from a stranger ended the set-up of 5 of 5 calls. Here a datagram passes only if its (socket, source) belongs to
 a candidate pair whose check has succeeded; DTLS queues up to 200; media is handed on at once, without a queue, unless
 aiortc itself is to read it. The same rule stands in the kernel (`telephony.webrtc.socket_filter`), renewed whenever
-another pair has succeeded: at nomination, and after an ICE restart.
+another pair has succeeded: at nomination, and after an ICE restart. STUN comes from anyone, for that is how a peer is
+found; once the call is up, few of a stranger's are read: each costs its digest.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from telephony.webrtc.socket_filter import Source, attach, drops, enlarge
 QUEUE_LIMIT: Final = 200
 LARGEST_DATAGRAM: Final = 4096
 """Octets; what is longer comes cut off, and fails its check: nothing of a call is longer than a network packet."""
+STRANGERS_A_SECOND: Final = 50
+"""STUN from elsewhere in a call that is up: a peer whose address changed needs two or three."""
 _STUN_COOKIE: Final = b"\x21\x12\xa4\x42"
 _STUN_HEADER: Final = 20
 _COMPONENT: Final = 1
@@ -36,11 +39,16 @@ class DatagramGuard:
         connection: Any,
         on_media: Callable[[bytes], None] | None,
         on_alive: Callable[[], None],
+        now: Callable[[], float],
     ) -> None:
         self.counters: Counter[str] = Counter()
         self._connection = connection
         self._on_media = on_media
         self._on_alive = on_alive
+        self._now = now
+        self.in_call = False
+        """Set when the connection is up: strangers' STUN is limited from then on."""
+        self._strangers = (0, 0)  # (second, STUN of theirs in it)
         self._valid: set[tuple[int, str, int]] = set()
         self._filtered: dict[int, frozenset[Source]] = {}
         self._check_state = connection.check_state
@@ -57,7 +65,7 @@ class DatagramGuard:
             sock = _socket_of(protocol)
             if sock is not None:
                 enlarge(sock)
-                # asyncio asks for 256 KiB each time and gives back what was not used: 13 us a packet instead of 1.
+                # asyncio asks for 256 KiB each time and gives back what was not used: up to 13 us a packet, not 1.
                 protocol.transport.max_size = LARGEST_DATAGRAM
         self._renew()
 
@@ -102,17 +110,29 @@ class DatagramGuard:
         if not data:
             self.counters["empty"] += 1  # a datagram without octets ends aiortc's reader
         elif data[0] < 4:
-            if len(data) >= _STUN_HEADER and data[4:8] == _STUN_COOKIE:
-                if (protocol.id, source[0], source[1]) in self._valid:
-                    self._on_alive()
+            if len(data) < _STUN_HEADER or data[4:8] != _STUN_COOKIE:
+                self.counters["malformed_stun"] += 1
+            elif (protocol.id, source[0], source[1]) in self._valid:
+                self._on_alive()
+                to_ice(data, source)
+            elif self._may_ask():
                 to_ice(data, source)
             else:
-                self.counters["malformed_stun"] += 1
+                self.counters["stun_of_strangers"] += 1
         elif not self._validated(protocol, source):
             self.counters["unvalidated_source"] += 1
         else:
             self._on_alive()
             self._pass_on(data)
+
+    def _may_ask(self) -> bool:
+        if not self.in_call:
+            return True
+        second, count = int(self._now()), 1
+        if second == self._strangers[0]:
+            count += self._strangers[1]
+        self._strangers = second, count
+        return count <= STRANGERS_A_SECOND
 
     def _pass_on(self, data: bytes) -> None:
         media = 127 < data[0] < 192

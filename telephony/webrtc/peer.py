@@ -111,6 +111,7 @@ class WebRtcPeer:
             self._connection,
             self._media_arrived if self._path.takes_datagrams else None,
             self._peer_alive,
+            scheduler.monotonic,
         )
         self._heard_at = scheduler.monotonic()
         self._session = int.from_bytes((self._ice_parameters.password or "").encode()[:6], "big")
@@ -219,6 +220,7 @@ class WebRtcPeer:
         self._ice.on("statechange", self._transport_changed)
         self._path.start(remote.payload_type, remote.mid)
         self._cancel_timer("connect")
+        self._guard.in_call = True
         self._peer_alive()
         self._enter(PeerState.CONNECTED, "")
         self._watch()
