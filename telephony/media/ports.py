@@ -67,7 +67,7 @@ class Datagrams(Protocol):
         """Index of the first port of IPv6, whose addresses are numbers of `AddressBook`; those before are of IPv4."""
 
     def receive(self, into: Arrivals) -> int:
-        """Rows filled: all RTP that waits, at most 1,024 of one port. Never blocks."""
+        """Rows filled: all RTP that waits, at most 1,024 of one port, of IPv6 at most 256. Never blocks."""
 
     def receive_rtcp(self) -> list[tuple[int, bytes, int, int]]:
         """(port index, datagram, address, source port) from the ports of RTCP; a bounded number."""

@@ -251,6 +251,17 @@ def test_rtp_over_ipv6_leaves_with_expedited_forwarding(
     assert [data[0] for _, kind, data in ancillary if kind == socket.IPV6_TCLASS] == [46 << 2]
 
 
+def test_a_flood_over_ipv6_takes_a_bounded_part_of_a_sub_tick(
+    both: Datagrams, sixth_peer: socket.socket
+):
+    for _ in range(300):
+        sixth_peer.sendto(b"flood", (SIXTH, both.local_ports[2]))
+    sixth_peer.sendto(b"call", (SIXTH, both.local_ports[3]))
+    arrivals = Arrivals(4096)
+    counts = [both.receive(arrivals), both.receive(arrivals)]
+    assert counts == [257, 44]
+
+
 def test_a_pool_of_ipv6_alone():
     settings = MediaSettings(bind_address=SIXTH, rtp_ports=(0,))
     opened = open_datagrams(settings, AddressBook())
