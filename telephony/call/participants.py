@@ -18,6 +18,10 @@ log = logging.getLogger(__name__)
 CLOSE_S: Final = 5.0
 
 
+def _nobody_is_told(reason: str) -> None:
+    """The call is over."""
+
+
 class Participants:
     """`on_failure(reason)` is called for each fault; the reason names the work and the class of the error."""
 
@@ -70,6 +74,10 @@ class Participants:
             task.cancel()
         if self._tasks:
             await asyncio.wait(tuple(self._tasks), timeout=CLOSE_S)
+
+    def forget(self) -> None:
+        """Nothing happens in the call any more; nobody of it is known here from now on."""
+        self._members, self._on_failure = (), _nobody_is_told
 
     async def _close_one(self, member: CallParticipant) -> None:
         try:

@@ -36,6 +36,7 @@ from telephony.call.events import (
     ToolRequested,
     UtteranceEnded,
 )
+from telephony.call.followups import Followup, Outcome, Reply
 from telephony.call.ids import CallId, LegId, TransferId
 from telephony.call.machine import decide, evolve
 from telephony.call.participants import Participants
@@ -65,8 +66,6 @@ REMEMBERED_COMMANDS: Final = 1_000
 LAST_WORDS_S: Final = 30.0
 """How long an agent that ends the call may go on saying what it is saying."""
 
-Outcome = int | CallError
-
 
 @value(frozen=True, slots=True, kw_only=True)
 class SessionPorts:
@@ -79,25 +78,12 @@ class SessionPorts:
     limits: Limits = field(default_factory=Limits)
 
 
-@value(frozen=True, slots=True)
-class _Followup:
-    before: CallState
-    record: Recorded
-    after: CallState
+def _nothing() -> None:
+    """There is nobody to clean up."""
 
 
-@value(frozen=True, slots=True)
-class _Reply:
-    future: asyncio.Future[int]
-    outcome: Outcome
-
-    def give(self) -> None:
-        if self.future.done():
-            return
-        if isinstance(self.outcome, int):
-            self.future.set_result(self.outcome)
-        else:
-            self.future.set_exception(self.outcome)
+def _by_bridge(destination: str, mode: TransferMode) -> TransferMethod:
+    return "bridge"
 
 
 class CallSession:
@@ -117,7 +103,7 @@ class CallSession:
         self._participants = Participants(call, self._participant_failed)
         self._timers = TimerSet(ports.scheduler)
         self._mailbox: deque[tuple[CallCommand, asyncio.Future[int] | None]] = deque()
-        self._followups: deque[_Followup | _Reply] = deque()
+        self._followups: deque[Followup | Reply] = deque()
         self._wake = asyncio.Event()
         self._outcomes: dict[str, Outcome] = {}
         self._owner: asyncio.Task[None] | None = None
@@ -126,9 +112,9 @@ class CallSession:
         self._abandoned = False
         self._began_s = ports.scheduler.monotonic()
         self.refused = 0
-        self.after_close: Callable[[], None] = lambda: None
+        self.after_close: Callable[[], None] = _nothing
         """Called when nothing of the call runs any more; set by whoever cleans up behind it."""
-        self.transfer_method: Callable[[str, TransferMode], TransferMethod] = lambda *_: "bridge"
+        self.transfer_method: Callable[[str, TransferMode], TransferMethod] = _by_bridge
         """How a destination is reached; set by whoever carries transfers out."""
 
     # ------------------------------------------------------------------------------------- commands
@@ -144,7 +130,13 @@ class CallSession:
     def start(self) -> None:
         """Begins to act on commands; call once."""
         self._owner = asyncio.create_task(self._run(), name=f"call {self.id}")
-        self._owner.add_done_callback(lambda _: self.after_close())
+        self._owner.add_done_callback(self._gone)
+
+    def _gone(self, _: asyncio.Task[None]) -> None:
+        """Lets go of all that knows this session, so that no collector is needed for what is left of the call."""
+        after, self.after_close, self._owner = self.after_close, _nothing, None
+        self.transfer_method = _by_bridge
+        after()
 
     def abandon(self) -> None:
         """Ends a session that got no call: nothing is logged, and its task goes by itself."""
@@ -261,7 +253,7 @@ class CallSession:
             command, future = self._mailbox.popleft()
             outcome = self._decide(command)
             if future is not None:
-                self._followups.append(_Reply(future, outcome))
+                self._followups.append(Reply(future, outcome))
 
     def _decide(self, command: CallCommand) -> Outcome:
         key = command.id
@@ -286,7 +278,7 @@ class CallSession:
         """Only the last record of a command carries its key: the log holds each key once."""
         state, at_us = self._state, self._ports.scheduler.wall_us()
         records: list[Recorded] = []
-        followups: list[_Followup] = []
+        followups: list[Followup] = []
         for number, event in enumerate(events, 1):
             record = Recorded(
                 call=state.id,
@@ -298,7 +290,7 @@ class CallSession:
             )
             before, state = state, evolve(state, record)
             records.append(record)
-            followups.append(_Followup(before, record, state))
+            followups.append(Followup(before, record, state))
         if records:
             self._ports.log.append(records)
         self._followups += followups
@@ -338,14 +330,14 @@ class CallSession:
     async def _follow_all(self) -> None:
         while self._followups:
             item = self._followups.popleft()
-            if isinstance(item, _Reply):
+            if isinstance(item, Reply):
                 item.give()
                 continue
             if isinstance(item.record.event, CLASS_A):
                 await self._commit(item.record)
             self._follow(item)
 
-    def _follow(self, item: _Followup) -> None:
+    def _follow(self, item: Followup) -> None:
         for effect in effects(item.before, item.record, item.after, self._ports.limits):
             self._perform(effect)
         self._participants.on_event(item.record, item.after)
@@ -376,7 +368,7 @@ class CallSession:
             case _:
                 self._attachments.perform(effect)
 
-    def _publish(self, item: _Followup) -> None:
+    def _publish(self, item: Followup) -> None:
         body = record_to_json(item.record)
         body["row"] = row(item.after, self._ports.node)
         self._ports.publish("event", body)
@@ -396,5 +388,6 @@ class CallSession:
             self._decide_waiting()
             await self._follow_all()
         self._closed = True
+        self._participants.forget()
         if self._on_closed is not None:
             self._on_closed(self._state)

@@ -202,6 +202,8 @@ class CallTransfer:
     async def close(self) -> None:
         self._cancel(list(self._diallings))
         self._register.pop(self._live.session.id, None)
+        for leg in self.legs.values():
+            leg.on_refer = None
         self.legs.clear()
 
     def _requested(self, state: CallState, transfer: Transfer) -> None:

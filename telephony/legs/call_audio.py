@@ -75,7 +75,7 @@ class CallMedia:
         self._slots: dict[LegId, SlotHandle] = {}
         self._rates: dict[LegId, int] = {}
         self._legs: dict[SlotHandle, LegId] = {}
-        self._tones = WaitingTones(plane, voice_rate_hz, self._directory, self)
+        self._tones = WaitingTones(plane, voice_rate_hz, self._directory)
         self._routes: tuple[Route, ...] = ()
         self._listened: set[LegId] = set()
         self._silent: set[LegId] = set()
@@ -130,6 +130,7 @@ class CallMedia:
         self._tones.keep(frozenset())
         self._directory.pop(self._voice, None)
         self._plane.apply(commands.Remove(self._voice))
+        self._session = None
 
     # ------------------------------------------------------------------------------- CallAudio
 
@@ -149,7 +150,7 @@ class CallMedia:
 
     def _source(self, leg: LegId) -> SourceHandle | None:
         if leg in TONES:
-            return self._tones.source(leg)
+            return self._tones.source(leg, self)
         return self._voice if leg == AGENT else self._slots.get(leg)
 
     def rename(self, leg: LegId, to: LegId) -> None:

@@ -38,23 +38,21 @@ _EDGE_S: Final = 0.02
 
 
 class WaitingTones:
-    """The tones of one call. `directory`: where notices about their voices are to find `owner`."""
+    """The tones of one call. `directory`: where notices about their voices are to find their owner."""
 
     def __init__(
         self,
         plane: Plane,
         rate_hz: int,
         directory: MutableMapping[SourceHandle, Any],
-        owner: object,
     ) -> None:
         self._plane = plane
         self._rate_hz = rate_hz
         self._directory = directory
-        self._owner = owner
         self._voices: dict[LegId, VoiceHandle] = {}
         self._rounds = count(1)
 
-    def source(self, tone: LegId) -> VoiceHandle | None:
+    def source(self, tone: LegId, owner: object) -> VoiceHandle | None:
         """The voice that sounds it; None if the plane has none left: then the wait is silent."""
         voice = self._voices.get(tone)
         if voice is not None:
@@ -65,7 +63,7 @@ class WaitingTones:
             log.warning("waiting_tone_unavailable", extra={"tone": tone})
             return None
         self._voices[tone] = voice
-        self._directory[voice] = self._owner
+        self._directory[voice] = owner
         for _ in range(_AHEAD):
             self._feed(tone, voice)
         return voice
