@@ -90,20 +90,21 @@ class Reports:
     def step(self, sub_tick: int, muxed: list[tuple[int, bytes]], now: float) -> list[Notice]:
         for row, datagram in muxed:
             self._rtcp.arrived(row, datagram, now)
-        if sub_tick % QUARTERS == 0:
+        round_number, quarter = divmod(sub_tick, QUARTERS)
+        if quarter == 0:
             self._rtcp.receive(now)
         notices: list[Notice] = []
-        if sub_tick // QUARTERS % CHECK_EVERY == 0:
-            self._check(sub_tick % QUARTERS, now, notices)
+        if round_number % CHECK_EVERY == 0:
+            self._check(quarter, now, notices)
         if sub_tick % _DIGITS_EVERY == 0:
             self._finish_digits(now, notices)
-        if sub_tick % 2 == 0:
-            self._visit(sub_tick // 2 % PARTS, now, notices)
-            return notices
-        narrow, wide = self._watches
-        narrow.look(self._heard[0].buffers, sub_tick)
-        if self._slots.coders:
-            wide.look(self._heard[1].buffers, sub_tick)
+        if quarter == 2:
+            self._visit(round_number % PARTS, now, notices)
+        elif quarter % 2:
+            narrow, wide = self._watches
+            narrow.look(self._heard[0].buffers, sub_tick)
+            if self._slots.coders:
+                wide.look(self._heard[1].buffers, sub_tick)
         return notices
 
     def _check(self, quarter: int, now: float, notices: list[Notice]) -> None:
