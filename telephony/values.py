@@ -24,7 +24,7 @@ else:
 
 
 def changed(old: T, **changes: Any) -> T:
-    """As `dataclasses.replace`, for a value without `slots`: a copy of its fields, whatever their number.
+    """As `dataclasses.replace`, for a value without `slots`: a copy of its fields. `__post_init__` does not run.
 
     Raises: TypeError for a field that there is not.
     """
