@@ -1,7 +1,8 @@
 """Which sources are read at all: who is known, how fast each may send, who is banned. Pure, and before any parsing.
 
 All that is kept is bounded; of an unknown source only that it is unknown, and a count per network. What one may send
-and whether it is banned goes by `unit_of` its address, since a host of IPv6 has a whole /64 to send from.
+and whether it is banned goes by `unit_of` its address, since a host of IPv6 has a whole /64 to send from. Whoever else
+is on that link, such as a trunk beside phones, has a rate of its own, and no ban for their faults if not bannable.
 """
 
 from collections import Counter, OrderedDict
@@ -11,6 +12,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final, Literal, TypeVar
 
+K = TypeVar("K")
 T = TypeVar("T")
 Fault = Literal["malformed", "refused", "unauthorized"]
 
@@ -55,11 +57,12 @@ class GuardLimits:
 
 @dataclass(frozen=True, slots=True)
 class Ban:
-    """A source that is not heard until `until`."""
+    """A source that is not heard until `until`; if for faults, those of its unit that are not bannable still are."""
 
     source: str
     until: float
     reason: str
+    for_faults: bool = False
 
 
 @dataclass(slots=True)
@@ -76,25 +79,25 @@ class SourceGuard:
     faults: Counter[str] = field(default_factory=Counter)
     networks: Counter[str] = field(default_factory=Counter)
     _known: OrderedDict[str, Source | None] = field(default_factory=OrderedDict)
-    _buckets: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
+    _buckets: OrderedDict[tuple[str, str], tuple[float, float]] = field(default_factory=OrderedDict)
     _faulty: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
     _banned: OrderedDict[str, Ban] = field(default_factory=OrderedDict)
 
     def admit(self, source: str, now: float) -> bool:
         """False: drop it without a reply."""
-        if self._banned and self._is_banned(source, now):
+        known = self._find(source)
+        if self._banned and self._is_banned(source, known, now):
             self.dropped["banned"] += 1
             return False
-        known = self._find(source)
         if known is None:
             self.dropped["unknown_source"] += 1
             self._count_network(source)
             return False
-        unit = unit_of(source)
-        level, at = self._buckets.get(unit, (known.burst, now))
+        sender = known.name, unit_of(source)
+        level, at = self._buckets.get(sender, (known.burst, now))
         level = min(known.burst, level + (now - at) * known.per_second)
         admitted = level >= 1.0
-        self._keep(self._buckets, unit, (level - admitted, now))
+        self._keep(self._buckets, sender, (level - admitted, now))
         if not admitted:
             self.dropped["over_rate"] += 1
         return admitted
@@ -111,7 +114,7 @@ class SourceGuard:
         count = max(0.0, count - leaked) + 1.0
         self._keep(self._faulty, unit, (count, now))
         if count >= self.limits.faults:
-            self.ban(source, self.limits.ban_s, kind, now=now)
+            self._silence(Ban(unit, now + self.limits.ban_s, kind, for_faults=True))
 
     def forgive(self, source: str) -> None:
         """A request succeeded: the challenge before it was no guess."""
@@ -121,10 +124,8 @@ class SourceGuard:
             self._faulty[unit] = (max(0.0, count - 1.0), at)
 
     def ban(self, source: str, seconds: float, reason: str, *, now: float) -> None:
-        """Do not hear this source for a while, known or not; `reason` is a short stable word."""
-        unit = unit_of(source)
-        self._faulty.pop(unit, None)
-        self._keep(self._banned, unit, Ban(unit, now + seconds, reason))
+        """Do not hear this source for a while, known or not, bannable or not; `reason` is a short stable word."""
+        self._silence(Ban(unit_of(source), now + seconds, reason))
 
     def bans(self, now: float) -> tuple[Ban, ...]:
         """Those in force, oldest first."""
@@ -134,22 +135,27 @@ class SourceGuard:
         """The table has changed: ask it again about every source."""
         self._known.clear()
 
-    def _is_banned(self, source: str, now: float) -> bool:
+    def _silence(self, ban: Ban) -> None:
+        self._faulty.pop(ban.source, None)
+        self._keep(self._banned, ban.source, ban)
+
+    def _is_banned(self, source: str, known: Source | None, now: float) -> bool:
         unit = unit_of(source)
         ban = self._banned.get(unit)
         if ban is not None and ban.until <= now:
             del self._banned[unit]
             return False
-        return ban is not None
+        spared = known is not None and not known.bannable
+        return ban is not None and not (ban.for_faults and spared)
 
     def _find(self, source: str) -> Source | None:
         if source not in self._known:
             self._keep(self._known, source, self.table(source))
         return self._known[source]
 
-    def _keep(self, kept: OrderedDict[str, T], source: str, value: T) -> None:
-        kept[source] = value
-        kept.move_to_end(source)
+    def _keep(self, kept: OrderedDict[K, T], key: K, value: T) -> None:
+        kept[key] = value
+        kept.move_to_end(key)
         if len(kept) > self.limits.remembered:
             kept.popitem(last=False)  # the one not heard of for longest
 

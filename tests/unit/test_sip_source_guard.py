@@ -224,6 +224,42 @@ def test_a_ban_of_an_ipv6_source_holds_for_its_link():
     assert guard.admit("2001:db8:1:3::1", 1.0)
 
 
+LINK = {
+    "2001:db8:1:2::1": Source("trunk", burst=10, bannable=False),
+    "2001:db8:1:2::2": Source("extension", per_second=1, burst=2),
+    "2001:db8:1:2::3": Source("extension", per_second=1, burst=2),
+}
+TRUNK, PHONE, OTHER_PHONE = LINK
+
+
+def test_a_phone_with_a_wrong_password_does_not_silence_a_trunk_on_its_link():
+    guard = SourceGuard(table=LINK.get, limits=LIMITS)
+
+    for _ in range(5):
+        guard.fault(PHONE, "unauthorized", 0.0)
+    heard = [source for source in LINK if guard.admit(source, 1.0)]
+
+    assert heard == [TRUNK]
+    assert guard.dropped == {"banned": 2}
+
+
+def test_a_ban_by_hand_holds_for_a_whole_link_with_its_trunk():
+    guard = SourceGuard(table=LINK.get, limits=LIMITS)
+
+    guard.ban(PHONE, 60.0, "operator", now=0.0)
+
+    assert [source for source in LINK if guard.admit(source, 1.0)] == []
+
+
+def test_phones_do_not_use_up_the_rate_of_a_trunk_on_their_link():
+    guard = SourceGuard(table=LINK.get)
+
+    phones = sum(guard.admit(source, 0.0) for source in (PHONE, OTHER_PHONE) * 5)
+    trunk = sum(guard.admit(TRUNK, 0.0) for _ in range(20))
+
+    assert (phones, trunk) == (2, 10)
+
+
 def test_the_unit_of_an_address():
     found = [unit_of(one) for one in ("192.0.2.1", "2001:db8::1", "fe80::1%eth0", "x:y")]
 
