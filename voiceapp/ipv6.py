@@ -12,6 +12,9 @@ WILDCARD_V4: Final = "0.0.0.0"
 WILDCARD_V6: Final = "::"
 _BESIDE: Final = {"127.0.0.1": "::1", WILDCARD_V4: WILDCARD_V6}
 
+_FAR: Final = {WILDCARD_V4: "192.0.2.1", WILDCARD_V6: "2001:db8::1"}
+"""TEST-NET-1 (RFC 5737) and RFC 3849: nothing is sent there."""
+
 
 def beside(configuration: Configuration, address: Address) -> Address | None:
     """The IPv6 address that serves the same as this IPv4 address, on the same port; None: none does."""
@@ -34,6 +37,17 @@ def _is_ours(host: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def routed(wildcard: str) -> str:
+    """The address of ours that the default route of this family leaves by; empty: there is no route."""
+    family = socket.AF_INET6 if ":" in wildcard else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((_FAR[wildcard], 9))
+            return str(probe.getsockname()[0])
+    except OSError:
+        return ""
 
 
 def refusal(address: Address, kind: socket.SocketKind) -> OSError | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -13,11 +12,9 @@ from telephony.legs.sip_media import Addresses
 from telephony.media.ports import AudioTap
 from telephony.snapshot_rows import OpenSecret, no_secrets
 from voiceapp.configuration import Address, Configuration
-from voiceapp.ipv6 import WILDCARD_V4, WILDCARD_V6, beside
+from voiceapp.ipv6 import WILDCARD_V4, WILDCARD_V6, beside, routed
 
 _RTP_PORTS: Final = 16
-_PROBES: Final = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
-"""TEST-NET-1 (RFC 5737) and RFC 3849: nothing is sent there."""
 
 
 class Startable(Protocol):
@@ -42,13 +39,19 @@ class Log(EventLog, Protocol):
 
 
 class Brains(Protocol):
-    """The links to the agent workers. `ready`: workers that can take a call; `calls`: how many they can listen to."""
+    """The links to the agent workers. `ready`: workers that can take a call; `calls`: how many they can listen to.
+
+    `counters`: what went wrong on them, by short words.
+    """
 
     @property
     def ready(self) -> int: ...
 
     @property
     def calls(self) -> int | None: ...
+
+    @property
+    def counters(self) -> Mapping[str, int]: ...
 
     async def run(self) -> None:
         """Keeps the links until cancelled."""
@@ -97,24 +100,20 @@ def ports_of(configuration: Configuration, index: int) -> Ports:
 
 
 def addresses_for_peers(configuration: Configuration) -> Addresses:
-    """What SIP and SDP name as ours: the setting, the bound address, or, bound to all, that of the default route."""
+    """What SIP and SDP name as ours: the setting, the bound address, or, bound to all, that of the default route.
+
+    A family without a route has none: it counts as closed.
+    """
     public, bound = configuration.public_address, configuration.sip.host
     sixth = beside(configuration, configuration.sip)
     bound_v6 = bound if ":" in bound else sixth.host if sixth is not None else ""
     bound_v4 = WILDCARD_V4 if bound == WILDCARD_V6 else "" if ":" in bound else bound
     if bound_v4 == WILDCARD_V4:
-        bound_v4 = _source(socket.AF_INET, "127.0.0.1")
+        bound_v4 = routed(WILDCARD_V4)
     if bound_v6 == WILDCARD_V6:
-        bound_v6 = _source(socket.AF_INET6, "::1")
+        bound_v6 = routed(WILDCARD_V6)
+    if not (bound_v4 or bound_v6):  # no network yet: calls of this machine work
+        bound_v4, bound_v6 = ("", "::1") if ":" in bound else ("127.0.0.1", "")
     if public and ":" in public:
         return Addresses(bound_v4, public)
     return Addresses(public or bound_v4, bound_v6)
-
-
-def _source(family: socket.AddressFamily, otherwise: str) -> str:
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((_PROBES[family], 9))
-            return str(probe.getsockname()[0])
-    except OSError:
-        return otherwise

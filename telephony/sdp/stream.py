@@ -208,16 +208,17 @@ def _milliseconds(theirs: Description, media: Media, name: str) -> int:
 
 
 def _usable(address: str | None, capabilities: Capabilities) -> str | None:
-    """Their address, if we have one of its family. A host name is of none: nothing here may wait for DNS."""
+    """Their address, if we have one of its family. A host name is of none: nothing here may wait for DNS.
+
+    Loopback is for signalling of this machine, whatever our own address is: that says nothing of who calls.
+    """
     found = _normal(address) if address is not None else None
     if found is None:
         return None
-    v6 = ":" in found
-    ours = tuple(
-        one for one in (capabilities.address, capabilities.other_address) if (":" in one) is v6
-    )
-    local = capabilities.local or any(map(is_loopback, ours))
-    return found if any(ours) and _is_of_one_machine(found, local=local) else None
+    ours = (capabilities.address, capabilities.other_address)
+    if not any(one and (":" in one) is (":" in found) for one in ours):
+        return None
+    return found if _is_of_one_machine(found, local=capabilities.local) else None
 
 
 def is_loopback(address: str) -> bool:

@@ -64,7 +64,9 @@ class Carrier:
     offers: list[tuple[IncomingSession, bytes | None]] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     transport: Transport = "udp"
-    capabilities: Capabilities = field(default_factory=lambda: Capabilities("127.0.0.1", RTP_PORT))
+    capabilities: Capabilities = field(
+        default_factory=lambda: Capabilities("127.0.0.1", RTP_PORT, local=True)
+    )
 
     @property
     def host(self) -> str:
@@ -220,7 +222,7 @@ async def running_carrier(
 ) -> AsyncIterator[Carrier]:
     engine = SipEngine(EngineSettings(), TokenIds(os.urandom))
     carrier = Carrier(engine, transport="udp" if tls is None else "tls")
-    carrier.capabilities = Capabilities(ip, RTP_PORT)
+    carrier.capabilities = Capabilities(ip, RTP_PORT, local=True)
     carrier.on_invite = on_invite
     engine.availability = lambda request: Availability()
     engine.authority = _Everyone()

@@ -100,8 +100,13 @@ def test_audio_is_sent_to_no_group_and_not_to_this_machine(theirs: str):
 @pytest.mark.parametrize("theirs", ["127.0.0.1", "::1"])
 def test_who_calls_from_this_machine_may_have_its_audio_here(theirs: str):
     assert isinstance(answer(sdp(theirs), replace(BOTH, local=True)), Agreed)
-    ours = Capabilities("::1" if ":" in theirs else "127.0.0.1", 4000)
-    assert isinstance(answer(sdp(theirs), ours), Agreed)
+
+
+@pytest.mark.parametrize("theirs", ["127.0.0.1", "::1"])
+def test_an_address_of_ours_on_loopback_opens_it_to_nobody_else(theirs: str):
+    ours = replace(BOTH, address="127.0.0.1", other_address="::1")
+    assert isinstance(answer(sdp(theirs), ours), NotAcceptable)
+    assert isinstance(answer(sdp(theirs), replace(ours, local=True)), Agreed)
 
 
 @pytest.mark.parametrize("rtcp", ["224.0.0.1", "127.0.0.1", "255.255.255.255"])

@@ -16,6 +16,7 @@ from telephony.rtp.errors import RtpError
 from telephony.rtp.packet import RtpPacket, build_packet, is_rtcp, parse_packet
 from telephony.sdp import offer_answer
 from telephony.sdp.offer_answer import Agreed, Capabilities
+from telephony.sdp.stream import is_loopback
 from telephony.sip.core import EngineSettings
 from telephony.sip.engine import SipEngine
 from telephony.sip.errors import UriError, reason_phrase
@@ -100,7 +101,8 @@ class PhoneLine:
 
     def _dial(self, engine: SipEngine, sip: SipTransport, host: str) -> OutgoingSession:
         port = self._rtp.get_extra_info("sockname")[1] if self._rtp else 0
-        self._offer = offer_answer.offer(Capabilities(self._bind, port))
+        ours = Capabilities(self._bind, port, local=is_loopback(self._bind))
+        self._offer = offer_answer.offer(ours)
         target = self._target
         tcp = (target.param("transport") or "").lower() == "tcp"
         flow = sip.flow("tcp" if tcp else "udp", host, target.port or SIP_PORT)
