@@ -238,6 +238,7 @@ class MediaNode:
             "browser_calls": unavailable_reason() or "ok",
             "log": self._parts.log.trouble or "ok",
             "workers": self._parts.brains.ready,
+            "brain": dict(self._parts.brains.counters),
             "revision": self._board.plan.revision,
             "load": self._load.health(),
             "sip": self._sip.health(),

@@ -43,6 +43,7 @@ class FakeBrains:
 
     def __init__(self, calls: int | None = None) -> None:
         self.calls = calls
+        self.counters = {"frames_lost": 0, "rejected": 0}
 
     async def run(self) -> None:
         await asyncio.Event().wait()

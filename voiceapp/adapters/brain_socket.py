@@ -13,7 +13,7 @@ import logging
 import os
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -161,6 +161,7 @@ class BrainSocket:
         self._routes = _Routes()
         self.frames_lost = 0
         """Datagrams that no worker took."""
+        self._rejected = 0
 
     async def run(self) -> None:
         """Connects to all workers and reads what they say, until cancelled."""
@@ -184,6 +185,11 @@ class BrainSocket:
     def ready(self) -> int:
         """Workers that can take a call."""
         return sum(worker.ready for worker in self._workers)
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """Datagrams that no worker took, and messages of workers that were none."""
+        return {"frames_lost": self.frames_lost, "rejected": self._rejected}
 
     # ---------------------------------------------------------------------------------------------------------- Brain
 
@@ -269,10 +275,11 @@ class BrainSocket:
             try:
                 take = partial(self._told, worker)
                 # Known before it is connected: the worker's first word may come with the connection.
-                stream = worker.stream = WorkerStream(take)
+                stream = worker.stream = WorkerStream(
+                    take, Introduce(self._source), self._count_rejected
+                )
                 await stream.connect(worker.address.stream)
                 attempt = 0
-                stream.write(Introduce(self._source))
                 if not await stream.wait_gone():
                     log.warning("worker_stalled", extra={"worker": worker.name})
             except OSError:
@@ -297,6 +304,9 @@ class BrainSocket:
                 line = self._lines.get(message.call)
                 if line is not None and line.worker is worker:
                     line.told(message)  # type: ignore[arg-type]  # - the pipeline ignores what is not for it
+
+    def _count_rejected(self) -> None:
+        self._rejected += 1
 
     def _lose(self, worker: _Worker) -> None:
         """At once: every call of the worker is told, and waits for another."""

@@ -1,7 +1,8 @@
 """One connection to an agent worker: messages over a Unix stream.
 
 What arrives at once is handed on for 2 ms at a time, so that others have their turn in the loop between. What is said in
-one turn of the loop leaves in one piece at its end, for each write is a system call.
+one turn of the loop leaves in one piece at its end, for each write is a system call. A worker that says more than is
+handed on waits until it is.
 """
 
 from __future__ import annotations
@@ -23,16 +24,19 @@ STALLED_S: Final = 2.5
 MOST_UNSENT_BYTES: Final = 4 << 20
 READ_BYTES: Final = 1 << 16
 TURN_S: Final = 0.002
+MOST_WAITING: Final = 1_000
+"""Messages that wait to be handed on; with more, nothing is read until there are none."""
 
 Take = Callable[[FromWorker | ToWorker], None]
 
 
 class WorkerStream(asyncio.BufferedProtocol):
-    """Hands each message to `take` and counts in `rejected` what is none."""
+    """Says `first` before all else, hands each message to `take` and tells `reject` of each that is none."""
 
-    def __init__(self, take: Take) -> None:
-        self.rejected = 0
+    def __init__(self, take: Take, first: ToWorker, reject: Callable[[], None]) -> None:
         self._take = take
+        self._reject = reject
+        self._first = first
         self._loop = asyncio.get_running_loop()
         self._decoder = Decoder()
         self._read = bytearray(READ_BYTES)
@@ -85,6 +89,9 @@ class WorkerStream(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if isinstance(transport, asyncio.Transport):
             self._transport = transport
+            self.write(
+                self._first
+            )  # here, for the worker's first word is answered as soon as it is read
 
     def get_buffer(self, sizehint: int) -> bytearray:
         return self._read
@@ -95,22 +102,34 @@ class WorkerStream(asyncio.BufferedProtocol):
         try:
             for message in self._decoder.feed(memoryview(self._read)[:nbytes]):
                 if isinstance(message, BrainMessageError):
-                    self.rejected += 1
+                    self._reject()
                 else:
                     self._arrived.append(message)
         except BrainMessageError as error:
             log.warning("worker_talks_nonsense", extra={"reason": str(error)})
             self.abort()
+        if len(self._arrived) > MOST_WAITING and self._transport is not None:
+            self._transport.pause_reading()
         if not waiting:
             self._hand_on()
 
     def _hand_on(self) -> None:
-        until = self._loop.time() + TURN_S
+        now = self._heard_at = (
+            self._loop.time()
+        )  # what waits was said: it is not the worker who is late
         while self._arrived and not self._gone.is_set():
-            self._take(self._arrived.popleft())
-            if self._arrived and self._loop.time() > until:
+            try:
+                self._take(self._arrived.popleft())
+            except Exception:  # what the worker says from now on would mean something else
+                log.exception("worker_message_failed")
+                self._arrived.clear()
+                self.abort()
+                return
+            if self._arrived and self._loop.time() > now + TURN_S:
                 self._loop.call_soon(self._hand_on)
                 return
+        if self._transport is not None:
+            self._transport.resume_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._gone.set()
