@@ -259,7 +259,11 @@ class Configuration:
         """Networks whose SIP is answered; unless they are named, never one of the public internet."""
         if self.sip_allow:
             return self.sip_allow
-        return LOOPBACK if ip_address(self.sip.host).is_loopback else LOOPBACK + PRIVATE
+        hosts = [self.sip.host]
+        if ":" not in self.sip.host and self.ipv6 not in ("auto", "off"):
+            hosts.append(self.ipv6)
+        alone = all(ip_address(host).is_loopback for host in hosts)
+        return LOOPBACK if alone else LOOPBACK + PRIVATE
 
     def sip_of(self, node: int) -> Address:
         """Where the node with this index (from 0) receives SIP over UDP and TCP."""

@@ -63,6 +63,10 @@ def test_a_value_that_cannot_be_used_stops_the_start_and_is_named(name: str, tex
     [
         ({}, "127.0.0.1", "192.168.1.5"),
         ({"VOICEAPP_SIP": "0.0.0.0:5060"}, "192.168.1.5", "203.0.113.9"),
+        ({"VOICEAPP_IPV6": "fd00::5"}, "fd00::9", "2001:db8::9"),
+        ({"VOICEAPP_IPV6": "::"}, "fd00::9", "2001:db8::9"),
+        ({"VOICEAPP_IPV6": "::1"}, "::1", "fd00::9"),
+        ({"VOICEAPP_SIP": "[::1]:5060", "VOICEAPP_IPV6": "fd00::5"}, "::1", "fd00::9"),
         ({"VOICEAPP_SIP_ALLOW": "203.0.113.0/24"}, "203.0.113.9", "127.0.0.1"),
     ],
 )
