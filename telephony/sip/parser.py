@@ -14,11 +14,12 @@ from telephony.sip.message import METHODS, SPELLED, HeaderPair, Headers, Request
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes above which a message is refused, in octets and headers."""
+    """Sizes above which a message is refused, in octets, headers and lines that go on with one."""
 
     datagram_bytes: int = 8192
     message_bytes: int = 65536
     header_count: int = 100
+    fold_count: int = 500
     line_bytes: int = 8192
 
 
@@ -111,20 +112,22 @@ def _split_lines(head: bytes) -> tuple[list[str], _Fault | None]:
 def _split_headers(lines: list[str], limits: Limits) -> tuple[list[HeaderPair], _Fault | None]:
     items: list[HeaderPair] = []
     fault: _Fault | None = None
-    longest, most = limits.line_bytes, limits.header_count
+    longest, most, folds = limits.line_bytes, limits.header_count, 0
     for line in lines:
         name, colon, value = line.partition(":")
         if name in SPELLED and colon and len(line) <= longest and len(items) < most:
             items.append((name, value.strip(" \t")))
             continue
         if line[:1] in (" ", "\t"):
-            if items:
-                name, value = items[-1]
-                items[-1] = (name, f"{value} {line.strip()}".strip(" "))
-                if len(value) > longest:
-                    return items, fault or _Fault(513, "Message Too Large")
-            else:
+            if not items:
                 fault = fault or _Fault(400, "Folded Start Line")
+                continue
+            name, value = items[-1]
+            value = f"{value} {line.strip()}".strip(" ")
+            folds += 1  # each copies the value, and a blank one does not make it longer
+            if len(value) > longest or folds > limits.fold_count:
+                return items, fault or _Fault(513, "Message Too Large")
+            items[-1] = (name, value)
             continue
         name = name.rstrip(" \t")
         if (name not in SPELLED and not TOKEN.fullmatch(name)) or not colon:

@@ -182,6 +182,37 @@ def test_a_folded_line_with_a_colon_is_no_header():
     assert verdict.message.headers.first("injected") is None
 
 
+@pytest.mark.parametrize("folds", [b" " + b"x" * 20_000, b" xxxxxxxx\r\n" * 1000 + b" x"])
+def test_a_header_that_folds_make_too_long_is_refused(folds):
+    verdict = parse(invite(b"Subject: one\r\n" + folds + b"\r\n"), stream=True)
+
+    assert isinstance(verdict, Refuse)
+    assert verdict.status == 513
+    assert len(verdict.headers.first("subject")) <= 8192
+
+
+def test_a_header_may_be_folded_up_to_the_length_of_a_line():
+    folded = b"Subject: one\r\n " + b"x" * (8192 - len("one ")) + b"\r\n"
+
+    assert isinstance(parse(invite(folded), stream=True), Parsed)
+
+
+@pytest.mark.parametrize("fold", [b" ", b"\t\t", b" x"])
+@pytest.mark.parametrize("start", [b"x" * 7000, "\U0001f600".encode() * 7000, b""])
+def test_more_folds_than_anybody_has_are_refused_and_cheap(start, fold):
+    data = invite(b"Subject: " + start + b"\r\n" + (fold + b"\r\n") * 8000)
+    took = []
+
+    for _ in range(5):
+        began = time.process_time()
+        verdict = parse(data, stream=True)
+        took.append(time.process_time() - began)
+
+    assert isinstance(verdict, Refuse)
+    assert verdict.status == 513
+    assert min(took) < 0.004  # less than 1 here
+
+
 @pytest.mark.parametrize("digits", [1000, 2000, 8000])
 def test_long_numbers_cost_no_time(digits):
     data = invite(uri=b"tel:" + b"1" * min(digits, 7900))
