@@ -151,13 +151,17 @@ class Message:
 
     @_Once
     def record_routes(self) -> tuple[str, ...]:
-        """Record-Route elements as text, topmost first; each is known to be a name-addr."""
-        routes = self.elements("record-route", values.MOST_ELEMENTS + 1)
-        for route in routes:
-            values.parse_name_addr(route)
-        if len(routes) > values.MOST_ELEMENTS:  # without the rest nothing arrives
+        """Record-Route elements, topmost first."""
+        return self.hops("record-route")
+
+    def hops(self, name: str) -> tuple[str, ...]:
+        """All elements of a header that says the way, as text; each is known to be a name-addr. Raises: SipSyntaxError."""
+        hops = self.elements(name, values.MOST_ELEMENTS + 1)
+        for hop in hops:
+            values.parse_name_addr(hop)
+        if len(hops) > values.MOST_ELEMENTS:  # without the rest nothing arrives
             raise HeaderError("too many elements")
-        return tuple(routes)
+        return tuple(hops)
 
     def elements(self, name: str, most: int = values.MOST_ELEMENTS) -> list[str]:
         """The first elements of a comma-separated header. Raises: HeaderError, for a quote or < without its end."""

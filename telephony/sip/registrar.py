@@ -15,7 +15,7 @@ from telephony.sip.errors import SipStateError, SipSyntaxError
 from telephony.sip.events import RegisterReceived
 from telephony.sip.extensions import parse_expires
 from telephony.sip.flow import Flow
-from telephony.sip.headers import NameAddr, parse_name_addr, split_commas
+from telephony.sip.headers import NameAddr
 from telephony.sip.message import HeaderPair, Request
 from telephony.sip.server_transaction import ServerTransaction
 from telephony.sip.uas_checks import Refusal
@@ -102,9 +102,7 @@ def read_register(request: Request) -> AskedBindings | Refusal:
     try:
         default = _seconds(request.headers.first("expires"), DEFAULT_EXPIRES)
         contacts = () if wildcard else _asked(request.contacts, default)
-        path = tuple(part for value in request.headers.all("path") for part in split_commas(value))
-        for hop in path:
-            parse_name_addr(hop)
+        path = request.hops("path")
     except SipSyntaxError:
         return Refusal(400)
     if wildcard and (len(values) > 1 or default != 0):

@@ -208,6 +208,8 @@ def test_the_wildcard_removes_all():
         (("<mailto:anna@gw.test>",), ""),
         (("<sip:anna@gw.test",), ""),
         ((ONE,), "Path: <sip:edge\r\n"),
+        ((ONE,), "Path: " + ", ".join(["<sip:edge.test;lr>"] * 65) + "\r\n"),
+        ((ONE,), "Path: <sip:edge.test;lr>\r\n" * 65),
         (tuple(f"<sip:anna@10.0.1.{n}>" for n in range(11)), ""),
     ],
 )
@@ -217,6 +219,14 @@ def test_what_cannot_be_meant_is_400(contacts, extra):
 
     assert phone.register(*contacts, extra=extra).status == 400
     assert len(phone.bindings) == 1
+
+
+def test_a_path_as_long_as_a_route_set_may_be_is_kept():
+    phone = Phone()
+
+    phone.register(ONE, extra="Path: " + ", ".join(["<sip:edge.test;lr>"] * 64) + "\r\n")
+
+    assert len(phone.bindings[0].path) == 64
 
 
 def test_an_address_of_record_that_is_none_of_ours_is_404():
