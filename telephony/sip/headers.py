@@ -9,11 +9,18 @@ from typing import Final
 
 from telephony.sip.errors import HeaderError
 from telephony.sip.flow import Flow
-from telephony.sip.uri import Params, Uri, parse_port, parse_uri, split_host_port, write_params
+from telephony.sip.uri import (
+    MOST_PARAMS,
+    Params,
+    Uri,
+    parse_port,
+    parse_uri,
+    split_host_port,
+    write_params,
+)
 
 MOST_ELEMENTS: Final = 64
-MOST_PARAMS: Final = 64
-"""More of one header is no message of a peer: what is read of a hostile one has to end."""
+"""As `MOST_PARAMS`: more of one header is no message of a peer."""
 
 TOKEN: Final = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+", re.ASCII)
 _QUOTED: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)

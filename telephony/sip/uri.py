@@ -12,7 +12,8 @@ from telephony.sip.errors import UriError
 
 Params = tuple[tuple[str, str | None], ...]
 
-_MOST_PARAMS: Final = 64
+MOST_PARAMS: Final = 64
+"""More, of a URI or of a header, is no message of a peer: what is read of a hostile one has to end."""
 _FORBIDDEN: Final = re.compile(r'[\x00-\x20\x7f<>"]')
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*", re.ASCII)
 _HOST: Final = re.compile(r"[A-Za-z0-9._\-]+", re.ASCII)  # underscores: illegal, and common in labs
@@ -124,7 +125,7 @@ def _parse_sip(scheme: str, rest: str) -> Uri:
 
 
 def _parse_params(parts: list[str]) -> Params:
-    if len(parts) > _MOST_PARAMS:
+    if len(parts) > MOST_PARAMS:
         raise UriError("too many parameters in URI")
     params: list[tuple[str, str | None]] = []
     for part in parts:
