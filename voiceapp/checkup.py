@@ -135,10 +135,11 @@ def _ports(configuration: Configuration) -> Iterator[Finding]:
     first = Address(configuration.sip.host, configuration.rtp_ports.first)
     wanted.append(("RTP", first, socket.SOCK_DGRAM, "VOICEAPP_RTP_PORTS"))
     for name, address, kind, variable in wanted:
-        yield _port(name, address, kind, variable, ours=ours)
+        yield _port(name, address, variable, refusal(address, kind), ours=ours)
         sixth = None if variable == "VOICEAPP_HTTP" else beside(configuration, address)
         if sixth is not None:
-            yield _port(f"{name}, IPv6", sixth, kind, "VOICEAPP_IPV6", ours=ours)
+            error = refusal(sixth, kind, beside=True)
+            yield _port(f"{name}, IPv6", sixth, "VOICEAPP_IPV6", error, ours=ours)
 
 
 def _health_of(node: str, configuration: Configuration) -> Mapping[str, Any] | None:
@@ -183,9 +184,8 @@ def _extensions(configuration: Configuration) -> Iterator[Finding]:
 
 
 def _port(
-    name: str, address: Address, kind: socket.SocketKind, variable: str, *, ours: bool
+    name: str, address: Address, variable: str, error: OSError | None, *, ours: bool
 ) -> Finding:
-    error = refusal(address, kind)
     if error is not None:
         return _taken(f"port {name}", address, variable, error, ours=ours)
     return Finding(f"port {name}", True, f"{address} is free")
@@ -197,6 +197,8 @@ def _taken(name: str, address: Address, variable: str, error: OSError, *, ours: 
     if error.errno == errno.EADDRINUSE:
         remedy = f"stop the program that holds it, or set {variable}"
         return Finding(name, False, f"{address} is in use by another program", remedy)
+    if error.errno == errno.EAFNOSUPPORT and variable == "VOICEAPP_IPV6":
+        return Finding(name, False, f"{address}: this machine has no IPv6", f"set {variable}=off")
     remedy = f"set {variable} to an address of this machine and a port you may open"
     return Finding(name, False, f"{address}: {error.strerror}", remedy)
 

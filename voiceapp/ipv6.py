@@ -50,16 +50,19 @@ def routed(wildcard: str) -> str:
         return ""
 
 
-def refusal(address: Address, kind: socket.SocketKind) -> OSError | None:
-    """Why this address cannot be opened; None if it can. `::` is tried for IPv6 alone."""
-    v6 = ":" in address.host
-    with socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, kind) as probe:
-        if v6:
-            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        if kind is socket.SOCK_STREAM:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+def refusal(address: Address, kind: socket.SocketKind, *, beside: bool = False) -> OSError | None:
+    """Why this address cannot be opened; None if it can.
+
+    `beside`: it is one of IPv6 beside one of IPv4; without, `::` is to serve both families.
+    """
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        with socket.socket(family, kind) as probe:
+            if beside or address.host == WILDCARD_V6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(beside))
+            if kind is socket.SOCK_STREAM:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((address.host, address.port))
-        except OSError as error:
-            return error
+    except OSError as error:
+        return error
     return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import errno
 import fcntl
 import json
 import os
@@ -346,38 +347,50 @@ def only_one(configuration: Configuration) -> Iterator[None]:
 
 def check_addresses(configuration: Configuration) -> None:
     """Raises: StartError naming the setting whose address is taken or not of this machine."""
-    _check("VOICEAPP_HTTP", configuration.http, (socket.SOCK_STREAM,))
+    _check("VOICEAPP_HTTP", configuration.http, socket.SOCK_STREAM)
     for i in range(configuration.media_nodes):
         sip, tls = configuration.sip_of(i), configuration.sip_tls_of(i)
-        _check("VOICEAPP_SIP", sip, (socket.SOCK_DGRAM, socket.SOCK_STREAM))
+        _check_both(configuration, "VOICEAPP_SIP", sip, socket.SOCK_DGRAM, socket.SOCK_STREAM)
         if tls is not None:
-            _check("VOICEAPP_SIP_TLS", tls, (socket.SOCK_STREAM,))
-        for address in (beside(configuration, sip), tls and beside(configuration, tls)):
-            if address is not None:
-                _check_v6(address)
+            _check_both(configuration, "VOICEAPP_SIP_TLS", tls, socket.SOCK_STREAM)
     ports = configuration.rtp_ports
     for port in range(ports.first, ports.last + 1):
         address = Address(configuration.sip.host, port)
-        if refusal(address, socket.SOCK_DGRAM):
+        sixth = beside(configuration, address)
+        error = refusal(address, socket.SOCK_DGRAM)
+        if error is None and sixth is not None:
+            error, address = refusal(sixth, socket.SOCK_DGRAM, beside=True), sixth
+        if error is not None:
             raise StartError(
-                f"UDP port {port} of VOICEAPP_RTP_PORTS={ports} cannot be opened: another program has "
-                f"it. Choose another range, for example VOICEAPP_RTP_PORTS={port + 100}-{port + 163}."
+                f"UDP port {port} of VOICEAPP_RTP_PORTS={ports} cannot be opened at {address.host}: another "
+                f"program has it. Choose another range, for example VOICEAPP_RTP_PORTS={port + 100}-{port + 163}."
             )
 
 
-def _check(setting: str, address: Address, kinds: tuple[socket.SocketKind, ...]) -> None:
+def _check_both(
+    configuration: Configuration, setting: str, address: Address, *kinds: socket.SocketKind
+) -> None:
+    _check(setting, address, *kinds)
+    sixth = beside(configuration, address)
+    if sixth is None:
+        return
     for kind in kinds:
-        if refusal(address, kind):
+        if (error := refusal(sixth, kind, beside=True)) is not None:
+            raise StartError(_in_words(sixth, error, "VOICEAPP_IPV6=off"))
+
+
+def _check(setting: str, address: Address, *kinds: socket.SocketKind) -> None:
+    for kind in kinds:
+        error = refusal(address, kind)
+        if error is not None:
             other = Address(address.host, address.port + 10)
-            raise StartError(
-                f"{address} cannot be opened: another program has it, or it is not an address of this "
-                f"machine. Choose another one, for example {setting}={other}."
-            )
+            if error.errno == errno.EAFNOSUPPORT:
+                other = Address("127.0.0.1", address.port)
+            raise StartError(_in_words(address, error, f"{setting}={other}"))
 
 
-def _check_v6(address: Address) -> None:
-    if refusal(address, socket.SOCK_STREAM):
-        raise StartError(
-            f"{address} cannot be opened: another program has it, or it is not an address of this "
-            "machine. Choose another one, or VOICEAPP_IPV6=off."
-        )
+def _in_words(address: Address, error: OSError, example: str) -> str:
+    why = "another program has it, or it is not an address of this machine"
+    if error.errno == errno.EAFNOSUPPORT:
+        why = "this machine has no IPv6"
+    return f"{address} cannot be opened: {why}. Choose another one, for example {example}."

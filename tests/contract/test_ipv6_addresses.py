@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 
 import pytest
@@ -10,9 +12,11 @@ from telephony.legs.sip_media import Addresses, UnacceptableOfferError, policy_o
 from tests.fakes.plane import FakePlane
 from tests.unit.test_sdp_families import sdp
 from voiceapp import node_parts
+from voiceapp.checkup import _ports
 from voiceapp.configuration import Address, ConfigurationError, load
 from voiceapp.ipv6 import beside, refusal
 from voiceapp.node_parts import addresses_for_peers, ports_of
+from voiceapp.runtime import StartError, check_addresses
 
 
 def test_this_machine_has_ipv6():
@@ -98,3 +102,61 @@ def test_each_node_has_the_same_ports_in_both_families():
         Address("::1", 5060),
         Address("::1", 5061),
     ]
+
+
+def started(given: dict[str, str]) -> None:
+    """What a start checks, with ports that nobody has but where `given` says so."""
+    check_addresses(load({"VOICEAPP_HTTP": "127.0.0.1:0", "VOICEAPP_SIP": "127.0.0.1:0"} | given))
+
+
+def taken(host: str, kind: socket.SocketKind) -> socket.socket:
+    other = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind)
+    if ":" in host:
+        other.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    other.bind((host, 0))
+    if kind is socket.SOCK_STREAM:
+        other.listen()
+    return other
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
+def test_both_families_of_the_ipv6_wildcard_are_tried_before_the_start(kind: socket.SocketKind):
+    with taken("0.0.0.0", kind) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(StartError, match=f"{port}.*VOICEAPP_SIP="):
+            started({"VOICEAPP_SIP": f"[::]:{port}"})
+        assert refusal(Address("::", port), kind, beside=True) is None
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
+def test_the_address_beside_is_tried_as_it_will_be_opened(kind: socket.SocketKind):
+    with taken("::1", kind) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(StartError, match="VOICEAPP_IPV6=off"):
+            started({"VOICEAPP_SIP": f"127.0.0.1:{port}"})
+
+
+def test_an_ipv6_port_for_audio_that_is_taken_is_named():
+    with taken("::1", socket.SOCK_DGRAM) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(StartError, match=f"UDP port {port}.*at ::1"):
+            started({"VOICEAPP_RTP_PORTS": f"{port}-{port}"})
+
+
+def test_a_kernel_without_ipv6_is_named_and_breaks_nothing(monkeypatch: pytest.MonkeyPatch):
+    def without(family: int, *rest: int) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+        return real(family, *rest)
+
+    real = socket.socket
+    monkeypatch.setattr(socket, "socket", without)
+    error = refusal(Address("2001:db8::1", 5060), socket.SOCK_DGRAM)
+    assert error is not None
+    assert error.errno == errno.EAFNOSUPPORT
+    found = {one.name: one for one in _ports(load({"VOICEAPP_IPV6": "2001:db8::1"}))}
+    assert found["port SIP over UDP, IPv6"].remedy == "set VOICEAPP_IPV6=off"
+    with pytest.raises(StartError, match=r"has no IPv6.*VOICEAPP_IPV6=off"):
+        started({"VOICEAPP_IPV6": "2001:db8::1"})
+    with pytest.raises(StartError, match=r"has no IPv6.*VOICEAPP_SIP="):
+        started({"VOICEAPP_SIP": "[::]:0"})
