@@ -258,18 +258,10 @@ def make_response(
     received = request.headers
     top, *others = received.all("via")
     stamped = stamp_via(top, flow) if "," in top else str(request.via.stamped(flow))
-    to = received.first("to") or ""
-    tagged = status > 100 and to_tag and not request.to.tag
-    items = [
-        ("Via", stamped),
-        *[("Via", value) for value in others],
-        ("From", received.first("from") or ""),
-        ("To", f"{to};tag={to_tag}" if tagged else to),
-        ("Call-ID", request.call_id),
-        ("CSeq", received.first("cseq") or ""),
-    ]
+    to_tag = "" if status == 100 or request.to.tag else to_tag
+    items = _copied(received, [stamped, *others], to_tag)
     if request.method == "INVITE" and 100 < status < 300:
-        items += [("Record-Route", value) for value in request.headers.all("record-route")]
+        items += [("Record-Route", value) for value in received.all("record-route")]
     items += extra
     items += body_headers(body, content_type)
     return Response(Headers(items), body, status, reason or reason_phrase(status))
@@ -277,13 +269,17 @@ def make_response(
 
 def echoed_headers(received: Headers, flow: Flow, to_tag: str) -> list[HeaderPair]:
     """Via, From, To, Call-ID and CSeq, as far as they are there; malformed ones are echoed as they came."""
-    items: list[HeaderPair] = []
-    for value in received.all("via"):
-        items.append(("Via", value if items else stamp_via(value, flow)))
-    for name, key in (("From", "from"), ("To", "to"), ("Call-ID", "call-id"), ("CSeq", "cseq")):
-        for text in received.all(key)[:1]:
-            tagged = key == "to" and to_tag and not _has_tag(text)
-            items.append((name, f"{text};tag={to_tag}" if tagged else text))
+    vias = received.all("via")
+    vias = [stamp_via(value, flow) for value in vias[:1]] + vias[1:]
+    return _copied(received, vias, "" if _has_tag(received.first("to") or "") else to_tag)
+
+
+def _copied(received: Headers, vias: list[str], to_tag: str) -> list[HeaderPair]:
+    items = [("Via", value) for value in vias]
+    for name in ("From", "To", "Call-ID", "CSeq"):
+        text = received.first(name)
+        if text is not None:
+            items.append((name, f"{text};tag={to_tag}" if to_tag and name == "To" else text))
     return items
 
 
