@@ -23,8 +23,8 @@ from voiceapp.adapters.bus_client import request_sync
 from voiceapp.adapters.encryption import Keyring
 from voiceapp.adapters.spool import SpoolFile, damaged_spools
 from voiceapp.bootstrap import engine_choices
-from voiceapp.configuration import Address, Configuration
-from voiceapp.ipv6 import beside, refusal
+from voiceapp.configuration import Address, Configuration, ConfigurationError
+from voiceapp.ipv6 import beside, opened, refusal
 
 NODE_ANSWERS_S: Final = 1.0
 
@@ -140,6 +140,10 @@ def _ports(configuration: Configuration) -> Iterator[Finding]:
         if sixth is not None:
             error = refusal(sixth, kind, beside=True)
             yield _port(f"{name}, IPv6", sixth, "VOICEAPP_IPV6", error, ours=ours)
+    try:
+        opened(configuration)
+    except ConfigurationError as fault:
+        yield Finding("public address", False, str(fault), "correct VOICEAPP_PUBLIC_ADDRESS")
 
 
 def _health_of(node: str, configuration: Configuration) -> Mapping[str, Any] | None:

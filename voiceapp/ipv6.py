@@ -6,7 +6,7 @@ import socket
 from functools import lru_cache
 from typing import Final
 
-from voiceapp.configuration import Address, Configuration
+from voiceapp.configuration import Address, Configuration, ConfigurationError
 
 WILDCARD_V4: Final = "0.0.0.0"
 WILDCARD_V6: Final = "::"
@@ -24,6 +24,24 @@ def beside(configuration: Configuration, address: Address) -> Address | None:
         return Address(configuration.ipv6, address.port)
     host = _BESIDE.get(address.host)
     return Address(host, address.port) if host is not None and _is_ours(host) else None
+
+
+def opened(configuration: Configuration) -> tuple[str, str]:
+    """Hosts of IPv4 and of IPv6 that SIP is received at; empty: that family is not open.
+
+    Raises: ConfigurationError for a public address of a family that is not.
+    """
+    bound, public = configuration.sip.host, configuration.public_address
+    sixth = beside(configuration, configuration.sip)
+    v4 = WILDCARD_V4 if bound == WILDCARD_V6 else "" if ":" in bound else bound
+    v6 = bound if ":" in bound else sixth.host if sixth is not None else ""
+    if public and not (v6 if ":" in public else v4):
+        family = "IPv6" if ":" in public else "IPv4"
+        raise ConfigurationError(
+            f"VOICEAPP_PUBLIC_ADDRESS={public} cannot be used: {family} is not open. "
+            "Open it by VOICEAPP_SIP or VOICEAPP_IPV6, or leave this address out."
+        )
+    return v4, v6
 
 
 @lru_cache

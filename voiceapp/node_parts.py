@@ -12,7 +12,7 @@ from telephony.legs.sip_media import Addresses
 from telephony.media.ports import AudioTap
 from telephony.snapshot_rows import OpenSecret, no_secrets
 from voiceapp.configuration import Address, Configuration
-from voiceapp.ipv6 import WILDCARD_V4, WILDCARD_V6, beside, routed
+from voiceapp.ipv6 import WILDCARD_V4, WILDCARD_V6, beside, opened, routed
 
 _RTP_PORTS: Final = 16
 
@@ -102,18 +102,15 @@ def ports_of(configuration: Configuration, index: int) -> Ports:
 def addresses_for_peers(configuration: Configuration) -> Addresses:
     """What SIP and SDP name as ours: the setting, the bound address, or, bound to all, that of the default route.
 
-    A family without a route has none: it counts as closed.
+    A family without a route has none: it counts as closed. Raises: ConfigurationError, as `opened`.
     """
-    public, bound = configuration.public_address, configuration.sip.host
-    sixth = beside(configuration, configuration.sip)
-    bound_v6 = bound if ":" in bound else sixth.host if sixth is not None else ""
-    bound_v4 = WILDCARD_V4 if bound == WILDCARD_V6 else "" if ":" in bound else bound
-    if bound_v4 == WILDCARD_V4:
-        bound_v4 = routed(WILDCARD_V4)
-    if bound_v6 == WILDCARD_V6:
-        bound_v6 = routed(WILDCARD_V6)
-    if not (bound_v4 or bound_v6):  # no network yet: calls of this machine work
-        bound_v4, bound_v6 = ("", "::1") if ":" in bound else ("127.0.0.1", "")
-    if public and ":" in public:
-        return Addresses(bound_v4, public)
-    return Addresses(public or bound_v4, bound_v6)
+    v4, v6 = opened(configuration)
+    public = configuration.public_address
+    if public:
+        v4, v6 = (v4, public) if ":" in public else (public, v6)
+    v4 = routed(v4) if v4 == WILDCARD_V4 else v4
+    v6 = routed(v6) if v6 == WILDCARD_V6 else v6
+    if v4 or v6:
+        return Addresses(v4, v6)
+    # No network: calls of this machine work.
+    return Addresses(v6="::1") if ":" in configuration.sip.host else Addresses("127.0.0.1")

@@ -23,7 +23,7 @@ from typing import Any, Final, TextIO
 
 from voiceapp.adapters.bus_client import BusClient
 from voiceapp.configuration import REPOSITORY, Address, Configuration
-from voiceapp.ipv6 import beside, refusal
+from voiceapp.ipv6 import beside, opened, refusal
 
 STOP_S: Final = 4.5
 """From Ctrl-C to the end of the last process; what is left then is killed."""
@@ -346,7 +346,8 @@ def only_one(configuration: Configuration) -> Iterator[None]:
 
 
 def check_addresses(configuration: Configuration) -> None:
-    """Raises: StartError naming the setting whose address is taken or not of this machine."""
+    """Raises: StartError naming the setting whose address is taken or not of this machine; as `opened`."""
+    opened(configuration)
     _check("VOICEAPP_HTTP", configuration.http, socket.SOCK_STREAM)
     for i in range(configuration.media_nodes):
         sip, tls = configuration.sip_of(i), configuration.sip_tls_of(i)

@@ -55,10 +55,32 @@ def test_a_value_that_cannot_be_used_is_named(text: str):
         ({"VOICEAPP_SIP": "[::1]:5060"}, Addresses("", "::1")),
         ({"VOICEAPP_PUBLIC_ADDRESS": "203.0.113.1"}, Addresses("203.0.113.1", "::1")),
         ({"VOICEAPP_PUBLIC_ADDRESS": "2001:db8::7"}, Addresses("127.0.0.1", "2001:db8::7")),
+        (
+            {"VOICEAPP_SIP": "192.0.2.5:5060", "VOICEAPP_IPV6": "2001:db8::5"}
+            | {"VOICEAPP_PUBLIC_ADDRESS": "2001:db8::7"},
+            Addresses("192.0.2.5", "2001:db8::7"),
+        ),
     ],
 )
 def test_what_peers_are_told(given: dict[str, str], found: Addresses):
     assert addresses_for_peers(load(given)) == found
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"VOICEAPP_PUBLIC_ADDRESS": "2001:db8::7", "VOICEAPP_IPV6": "off"},
+        {"VOICEAPP_PUBLIC_ADDRESS": "2001:db8::7", "VOICEAPP_SIP": "192.0.2.5:5060"},
+        {"VOICEAPP_PUBLIC_ADDRESS": "203.0.113.1", "VOICEAPP_SIP": "[::1]:5060"},
+    ],
+)
+def test_a_public_address_of_a_family_that_is_not_open_stops_the_start(given: dict[str, str]):
+    configuration = load(given)
+    for reads in (addresses_for_peers, check_addresses):
+        with pytest.raises(ConfigurationError, match=r"VOICEAPP_PUBLIC_ADDRESS=.*is not open"):
+            reads(configuration)
+    found = {one.name: one for one in _ports(configuration)}
+    assert not found["public address"].ok
 
 
 FOURTH, SIXTH = "192.0.2.5", "2001:db8::5"
