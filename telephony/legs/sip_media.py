@@ -207,9 +207,11 @@ def rtp_parameters(agreed: Agreed, policy: LegPolicy, source: str) -> RtpParamet
         fec=agreed.fec,
         max_bitrate=agreed.max_bitrate,
     )
-    if agreed.remote_address in _NOWHERE:  # nowhere to send to
-        return replace(parameters, sending=False, remote=(source, _DISCARD))
-    return parameters
+    if agreed.remote_address not in _NOWHERE:
+        return parameters
+    if is_v6(source) is not is_v6(agreed.remote_address):  # the slot's port cannot send there
+        return replace(parameters, sending=False, remote=(agreed.remote_address, 0))
+    return replace(parameters, sending=False, remote=(source, _DISCARD))
 
 
 def is_held(agreed: Agreed) -> bool:

@@ -6,11 +6,12 @@ Runs in the plane's thread, row by row, on at most 200 datagrams per port and su
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
-from telephony.media.addresses import RESERVED, AddressBook
+from telephony.media.addresses import RESERVED, AddressBook, is_v6
 from telephony.media.counters import Counters
 from telephony.media.handles import SlotHandle
 from telephony.media.intake import Intake
@@ -56,6 +57,7 @@ class Legs:
 
     def start(self, handle: SlotHandle, row: int, parameters: RtpParameters, now: float) -> None:
         """The slot's arrays are started; nothing is heard before its latch."""
+        parameters = self._of_own_family(row, parameters)
         signalled = (self.addresses.number(parameters.remote[0]), parameters.remote[1])
         latch = Latch(latch_rule(parameters, signalled, self.addresses))
         leg = self.by_row[row] = Leg(row, handle, parameters, signalled, now, latch)
@@ -67,6 +69,7 @@ class Legs:
     def change(self, row: int, parameters: RtpParameters, now: float) -> None:
         """A new SDP. The source known so far stays until another one is latched."""
         leg = self.by_row[row]
+        parameters = self._of_own_family(row, parameters)
         signalled = (self.addresses.number(parameters.remote[0]), parameters.remote[1])
         source = int(self._slots.address[row]), int(self._slots.remote_port[row])
         moved = signalled != leg.signalled
@@ -79,8 +82,18 @@ class Legs:
         self._intake.equip(leg)
         if leg.ever_latched and not moved:
             self._slots.address[row], self._slots.remote_port[row] = source
-        leg.latch = Latch(latch_rule(parameters, signalled, self.addresses))
-        self._expect(row, True)
+        # An SDP without a port to send to says nothing of where they send from: who is heard goes on being heard.
+        learning = signalled[1] > 0 or not leg.ever_latched
+        rule = latch_rule(parameters, signalled, self.addresses)
+        leg.latch = Latch(rule) if learning else None
+        self._expect(row, learning)
+
+    def _of_own_family(self, row: int, parameters: RtpParameters) -> RtpParameters:
+        """A place that the slot's port cannot send to is none: its number would mean somebody else there."""
+        v6 = self._ledger.is_v6(int(self._slots.port[row]))
+        if is_v6(parameters.remote[0]) is v6:
+            return parameters
+        return replace(parameters, sending=False, remote=("::" if v6 else "0.0.0.0", 0))
 
     def stop(self, row: int) -> None:
         self._expect(row, False)

@@ -95,6 +95,10 @@ class PortLedger:
     def count(self) -> int:
         return len(self._legs)
 
+    def is_v6(self, port: int) -> bool:
+        """Whether this index is that of a port of IPv6."""
+        return port >= self._first_v6
+
     def take(self, handle: int, remote: Remote | None, *, nat: bool, v6: bool = False) -> int:
         """Index of the port for a new leg, which is open if other addresses than `remote` may send.
 
@@ -105,7 +109,7 @@ class PortLedger:
         fitting = [
             port
             for port, legs in enumerate(self._legs)
-            if (port >= self._first_v6) is v6
+            if self.is_v6(port) is v6
             and not (is_open and self._open[port])
             and (remote is None or remote not in list(legs.values()))
         ]

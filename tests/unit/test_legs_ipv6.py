@@ -86,6 +86,16 @@ def test_the_unspecified_address_is_hold_and_nothing_is_sent_there():
     assert parameters.remote[0] == SIXTH
 
 
+@pytest.mark.parametrize(("nowhere", "source"), [("0.0.0.0", SIXTH), ("::", "192.0.2.9")])
+def test_a_hold_signalled_over_the_other_family_names_no_place_at_all(nowhere: str, source: str):
+    place, agreed = reserve(FakePlane(), BOTH, sdp(nowhere), source)
+    assert agreed is not None
+    parameters = rtp_parameters(agreed, place.policy, source)
+    assert is_held(agreed)
+    assert not parameters.sending
+    assert parameters.remote == (nowhere, 0)
+
+
 # ------------------------------------------------------------------------------------------------- calls out
 
 

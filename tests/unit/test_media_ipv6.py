@@ -7,7 +7,7 @@ from ipaddress import IPv4Network, IPv6Network
 import pytest
 
 from telephony.media.addresses import RESERVED, AddressBook
-from telephony.media.commands import ChangeRtp, Remove, Route
+from telephony.media.commands import ChangeRtp, Remove, Route, StartRtp
 from telephony.media.notices import Latched
 from telephony.media.parameters import RtpParameters
 from telephony.media.registry import PortLedger
@@ -199,6 +199,47 @@ def test_a_new_sdp_moves_an_ipv6_call():
     phone.source = moved
     own.talk(phone, silence(5))
     assert [n.source for n in own.of(Latched)] == [SIXTH, moved]
+
+
+@pytest.mark.parametrize(
+    ("agreed", "nowhere"),
+    [
+        (PHONE, RtpParameters(("0.0.0.0", 0), sending=False)),
+        (SIXTH, RtpParameters(("::", 0), sending=False)),
+        (PHONE, RtpParameters(SIXTH)),
+        (SIXTH, RtpParameters(PHONE)),
+    ],
+    ids=["hold", "hold_of_ipv6", "ipv6_for_ipv4", "ipv4_for_ipv6"],
+)
+def test_nothing_is_sent_while_an_sdp_names_no_place_of_the_legs_family(
+    agreed: tuple[str, int], nowhere: RtpParameters
+):
+    own = line()
+    slot, phone = own.call(RtpParameters(agreed))
+    own.talk(phone, silence(5))
+    own.apply(ChangeRtp(slot, nowhere))
+    own.step()
+    own.datagrams.sent.clear()
+    heard = len(own.tap.of(slot))
+    own.talk(phone, noise(400))
+    assert own.datagrams.sent == []
+    assert own.tap.of(slot)[heard:].any()
+
+    own.apply(ChangeRtp(slot, RtpParameters(agreed)))
+    own.talk(phone, silence(5))
+    assert {sent.remote for sent in own.datagrams.sent} == {agreed}
+
+
+@pytest.mark.parametrize(("own_place", "other"), [(PHONE, SIXTH), (SIXTH, PHONE)])
+def test_a_leg_that_begins_with_a_place_of_the_other_family_sends_nothing(
+    own_place: tuple[str, int], other: tuple[str, int]
+):
+    own = line()
+    slot, _ = own.plane.reserve_rtp(own_place, nat=False)
+    own.apply(StartRtp(slot, RtpParameters(other)))
+    for _ in range(400):
+        own.frame()
+    assert own.datagrams.sent == []
 
 
 def test_reports_of_an_ipv6_call_go_to_the_port_above():
