@@ -188,7 +188,7 @@ def test_a_header_that_folds_make_too_long_is_refused(folds):
 
     assert isinstance(verdict, Refuse)
     assert verdict.status == 513
-    assert len(verdict.headers.first("subject")) <= 8192
+    assert len(verdict.headers.first("subject") or "") <= 8192
 
 
 def test_a_header_may_be_folded_up_to_the_length_of_a_line():
@@ -201,11 +201,11 @@ def test_a_header_may_be_folded_up_to_the_length_of_a_line():
 @pytest.mark.parametrize("start", [b"x" * 7000, "\U0001f600".encode() * 7000, b""])
 def test_more_folds_than_anybody_has_are_refused_and_cheap(start, fold):
     data = invite(b"Subject: " + start + b"\r\n" + (fold + b"\r\n") * 8000)
-    took = []
+    verdict, took = parse(data, stream=True), []
 
     for _ in range(5):
         began = time.process_time()
-        verdict = parse(data, stream=True)
+        parse(data, stream=True)
         took.append(time.process_time() - began)
 
     assert isinstance(verdict, Refuse)
