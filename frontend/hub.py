@@ -26,6 +26,8 @@ from telephony.call.ports import BusMessage, EventBus
 log = logging.getLogger(__name__)
 
 TICK_S: Final = 1.0
+STANDS_S: Final = 0.2
+"""A subscription that has not failed by then stands, even if nothing was said yet."""
 MAX_RESULTS: Final = 1000
 LISTEN_TIMEOUT_S: Final = 10.0
 """An SDP answer waits for the node's ICE gathering."""
@@ -55,7 +57,7 @@ class Hub:
         self._tasks = TaskOwner()
         self._running: asyncio.AbstractEventLoop | None = None
         self._looked = asyncio.Event()
-        self._failing: set[str] = set()
+        self._live = True
         self._unsynced: set[str] = set(nodes)
         self._cursors: dict[str, str] = {}
         self._results: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
@@ -68,8 +70,8 @@ class Hub:
         if self._running is not loop:
             self._running = loop
             self._looked = asyncio.Event()
-            self._tasks.keep("hub-read", self._read, self._on_task)
-            self._tasks.keep("hub-tick", self._tick, self._on_task)
+            self._tasks.keep("hub-read", self._read, self._on_reading)
+            self._tasks.keep("hub-tick", self._tick)
         await self._looked.wait()
 
     async def stop(self) -> None:
@@ -79,16 +81,13 @@ class Hub:
     @property
     def is_live(self) -> bool:
         """Does the board follow the calls? If not, what it shows is old, and reading begins again by itself."""
-        return not self._failing
+        return self._live
 
-    def _on_task(self, name: str, in_order: bool) -> None:
-        was_live = self.is_live
-        self._failing.discard(name)
-        if not in_order:
-            self._failing.add(name)
-        if self.is_live != was_live:
+    def _on_reading(self, in_order: bool) -> None:
+        if in_order != self._live:
+            self._live = in_order
             for listener in tuple(self._listeners):
-                listener.on_live(live=self.is_live)
+                listener.on_live(live=in_order)
 
     def watch(self, listener: Listener) -> None:
         self._listeners.add(listener)
@@ -152,18 +151,23 @@ class Hub:
             await self.sync()
         finally:
             self._looked.set()
-        in_order()
         # From where the rows were taken: nothing falls between them and the first message.
         since = ",".join(cursor for cursor in self._cursors.values() if cursor)
-        async for message in self._bus.subscribe(since or None):
-            try:
-                self._on_message(message)
-            except (
-                Exception
-            ):  # of another version, say: the desk goes on with what it does understand
-                log.exception("bus_message_unfit", extra={"topic": message.topic})
+        stands = asyncio.get_running_loop().call_later(STANDS_S, in_order)
+        try:
+            async for message in self._bus.subscribe(since or None):
+                in_order()
+                self._take(message)
+        finally:
+            stands.cancel()
 
-    async def _tick(self, in_order: Callable[[], None]) -> None:
+    def _take(self, message: BusMessage) -> None:
+        try:
+            self._on_message(message)
+        except Exception:  # of another version, say: the desk goes on with what it does understand
+            log.exception("bus_message_unfit", extra={"topic": message.topic})
+
+    async def _tick(self, _in_order: Callable[[], None]) -> None:
         never = asyncio.Event()
         while True:
             with contextlib.suppress(TimeoutError):
@@ -176,7 +180,6 @@ class Hub:
                 await end_unentitled_listening(self)
             except DatabaseError as error:  # looked up again with the next tick
                 log.warning("rights_not_looked_up", extra={"reason": type(error).__name__})
-            in_order()
 
     def _on_tick(self, now: float) -> None:
         for call in self.board.expire(now):

@@ -22,6 +22,12 @@ STEADY_S: Final = 60.0
 
 Work = Callable[[Callable[[], None]], Awaitable[None]]
 """Goes on for ever; calls what it is given once it is in order."""
+OnState = Callable[[bool], None]
+"""Is the work in order?"""
+
+
+def _nobody_asks(in_order: bool) -> None:
+    """The log tells."""
 
 
 class TaskOwner:
@@ -39,7 +45,7 @@ class TaskOwner:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
-    def keep(self, name: str, work: Work, on_state: Callable[[str, bool], None]) -> None:
+    def keep(self, name: str, work: Work, on_state: OnState = _nobody_asks) -> None:
         """Begins work again whenever it fails or ends, with growing pauses; `on_state` hears if it is in order."""
         self.spawn(name, _kept(name, work, on_state))
 
@@ -60,18 +66,18 @@ class TaskOwner:
                 await task
 
 
-async def _kept(name: str, work: Work, on_state: Callable[[str, bool], None]) -> None:
+async def _kept(name: str, work: Work, on_state: OnState) -> None:
     loop = asyncio.get_running_loop()
     pause_s = FIRST_PAUSE_S
     never = asyncio.Event()
     while True:
         began = loop.time()
         try:
-            await work(lambda: on_state(name, True))
+            await work(lambda: on_state(True))
             log.error("task_ended", extra={"task": name})
         except Exception:
             log.exception("task_failed", extra={"task": name})
-        on_state(name, False)
+        on_state(False)
         pause_s = FIRST_PAUSE_S if loop.time() - began > STEADY_S else pause_s
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause_s):

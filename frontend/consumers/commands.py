@@ -27,7 +27,7 @@ class DeskCommand:
     takes: frozenset[str] = frozenset()
     words: str = ""
     is_deed: bool = True
-    """A question leaves nothing in the audit unless it is refused for want of permission."""
+    """A question leaves nothing in the audit unless it is refused for want of permission, and its answer is not kept."""
 
 
 COMMANDS: Final[Mapping[str, DeskCommand]] = {
@@ -73,13 +73,13 @@ class CommandDesk:
         self._viewer = viewer
 
     async def run(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        """The `result` message. A command repeated with its id has its first result."""
+        """The `result` message. A deed repeated with its id has its first result; a question is asked again."""
         first = self._hub.result_of(self._viewer.name, message["id"])
         if first is not None:
             return first
         result = await self._decide(message)
         answer = {"type": "result", "id": message["id"], "call": message["call"], **result}
-        if result["ok"]:
+        if result["ok"] and COMMANDS[message["name"]].is_deed:
             self._hub.keep_result(self._viewer.name, message["id"], answer)
         return answer
 

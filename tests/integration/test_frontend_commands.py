@@ -115,6 +115,22 @@ async def test_a_command_repeated_after_a_reconnect_has_its_first_result(
     await again.socket.disconnect()
 
 
+async def test_a_question_is_asked_anew_each_time_and_its_answer_takes_no_deeds_place(
+    node: FakeNode, bus: FakeBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "MAX_RESULTS", 1)
+    page = await page_of(*ALL)
+    await page.open()
+    first = await page.command("end", id="same")
+    node.begin("c2")
+    for _ in range(2):
+        assert (await page.command("transfer_check", call="c2", id="k1", to="200"))["ok"]
+    assert len(bus.asked("desk.transfer_check")) == 2
+    assert await page.command("end", id="same") == first
+    assert len(bus.asked("desk.end")) == 1
+    await page.socket.disconnect()
+
+
 async def test_a_refusal_of_the_call_is_passed_on_in_words(node: FakeNode) -> None:
     node.refuse["desk.take"] = ("floor_held", "asha has the call.")
     page = await page_of(*ALL)

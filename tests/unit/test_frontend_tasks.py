@@ -51,7 +51,7 @@ async def test_work_that_ends_or_fails_begins_again_with_growing_pauses(
             raise RuntimeError("broken")
 
     owner = TaskOwner()
-    owner.keep("work", work, lambda _, in_order: states.append(in_order))
+    owner.keep("work", work, states.append)
     await asyncio.wait_for(enough.wait(), 2)
     await owner.close()
 
