@@ -231,7 +231,9 @@ def _is_of_one_machine(address: str, *, local: bool) -> bool:
     if is_loopback(address):
         return local
     if ":" in address:
-        return not ip_address(address).is_multicast
+        sixth = IPv6Address(address)
+        # What needs a link (RFC 4007 6) cannot be sent to: neither SDP (RFC 8866 9) nor our ports name one.
+        return not (sixth.is_multicast or sixth.is_link_local or sixth.scope_id)
     first = int(address.partition(".")[0])
     return address == _UNSPECIFIED if first == 0 else first < _GROUPS
 

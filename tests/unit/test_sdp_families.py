@@ -97,6 +97,16 @@ def test_audio_is_sent_to_no_group_and_not_to_this_machine(theirs: str):
     assert isinstance(accept_answer(offer(BOTH), sdp(theirs)), NotAcceptable)
 
 
+@pytest.mark.parametrize(
+    "theirs", ["fe80::1", "FE80::1%eth0", "febf::1", "2001:db8::9%eth0", "::1%lo", "::%lo"]
+)
+def test_an_address_that_needs_a_link_is_refused(theirs: str):
+    found = answer(sdp(theirs), replace(BOTH, local=True))
+    assert isinstance(found, NotAcceptable)
+    assert found.warning.startswith("301 ")
+    assert isinstance(accept_answer(offer(BOTH), sdp(theirs)), NotAcceptable)
+
+
 @pytest.mark.parametrize("theirs", ["127.0.0.1", "::1"])
 def test_who_calls_from_this_machine_may_have_its_audio_here(theirs: str):
     assert isinstance(answer(sdp(theirs), replace(BOTH, local=True)), Agreed)
