@@ -121,13 +121,17 @@ class DeskGateway:
     async def transfer(
         self, call: str, who: str, destination: str, mode: TransferMode, brief: str, key: str
     ) -> tuple[TransferId, int]:
-        """Its name, by which the events tell how it goes. Where it may lead is judged now, and again when it is dialled."""
+        """Its name, by which the events tell how it goes. Where it may lead is judged now, and again when it is dialled.
+
+        A repetition has the name and the answer of the first, whatever became of that.
+        """
         live = self._board.find(call)
-        if (
-            live.session.state.transfer is None
-        ):  # else the call itself says no, or it is a repetition
-            self._check(live, destination)
-        name = self._transfers.new_id()
+        name = live.asked.get(key)
+        if name is None:
+            # While there is another transfer, the call itself says no.
+            if live.session.state.transfer is None:
+                self._check(live, destination)
+            name = live.asked[key] = self._transfers.new_id()
         command = RequestTransfer(
             actor=who,
             id=key,

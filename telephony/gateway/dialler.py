@@ -94,8 +94,8 @@ class Dialler:
         return dialling
 
     def check(self, order: DialOrder) -> None:
-        """What `dial` would be refused for, if it were asked now. Raises: DialRefusedError."""
-        self._judged(order)
+        """What `dial` would be refused for, if it were asked now; not counted. Raises: DialRefusedError."""
+        _Order(self._parts, self.counters, order, 0).allowed()
 
     def refer_uri(self, order: DialOrder) -> str:
         """What the other side of a trunk is to call for us (RFC 3515): judged, and one of today's calls, like our own.
@@ -111,15 +111,15 @@ class Dialler:
 
     def _judged(self, order: DialOrder) -> tuple[_Order, Allowed]:
         work = _Order(self._parts, self.counters, order, next(self._numbers))
-        allowed = work.judge()
-        if isinstance(allowed, Allowed):
-            return work, allowed
-        self.counters[allowed.reason] += 1
-        log.info(
-            "dial_refused",
-            extra={"call_id": order.call.id, "reason": allowed.reason, "agent": order.agent},
-        )
-        raise DialRefusedError(allowed.reason, allowed.user_message)
+        try:
+            return work, work.allowed()
+        except DialRefusedError as refused:
+            self.counters[refused.reason] += 1
+            log.info(
+                "dial_refused",
+                extra={"call_id": order.call.id, "reason": refused.reason, "agent": order.agent},
+            )
+            raise
 
     async def _begin(self, work: _Order, allowed: Allowed, dialling: LegDialling) -> None:
         await work.looked_up(allowed)
@@ -142,6 +142,13 @@ class _Order:
         self._attempt: Attempt | None = None
 
     # ------------------------------------------------------------------------------- rules
+
+    def allowed(self) -> Allowed:
+        """Raises: DialRefusedError."""
+        verdict = self.judge()
+        if isinstance(verdict, Denied):
+            raise DialRefusedError(verdict.reason, verdict.user_message)
+        return verdict
 
     def judge(self) -> Allowed | Denied:
         """The rules' word, and the trunk's room."""

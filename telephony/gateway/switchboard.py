@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from telephony.call.commands import StartCall
 from telephony.call.errors import CallGoneError
 from telephony.call.events import AgentRef, Transport
-from telephony.call.ids import CALLER, CallId, LegId, UserName
+from telephony.call.ids import CALLER, CallId, LegId, TransferId, UserName
 from telephony.call.ports import CallParticipant, Clock, LegControl, ParticipantFactory
 from telephony.call.registry import CallRegistry
 from telephony.call.session import CallSession
@@ -50,13 +50,17 @@ class Arrival:
 
 @dataclass(slots=True)
 class LiveCall:
-    """A call in progress and what hangs on it. `turns`: one person's joining and leaving, one after the other."""
+    """A call in progress and what hangs on it. `turns`: one person's joining and leaving, one after the other.
+
+    `asked`: names of the transfers that the desk asked for, by the keys of its commands.
+    """
 
     session: CallSession
     media: CallMedia
     caller: LegControl
     supervisors: dict[LegId, WebRtcLeg] = field(default_factory=dict)
     turns: dict[UserName, asyncio.Lock] = field(default_factory=dict)
+    asked: dict[str, TransferId] = field(default_factory=dict)
 
 
 JoinCaller = Callable[[CallSession, CallMedia], LegControl]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,8 +13,10 @@ from telephony.call.commands import (
     ConnectLeg,
     RemoveLeg,
 )
+from telephony.call.errors import RequestError
 from telephony.call.ids import AGENT, CALLER, LegId
 from telephony.call.state import Phase
+from telephony.gateway.desk import DeskGateway
 from telephony.media.notices import Digit
 from telephony.sip.errors import SipStateError
 from telephony.sip.events import (
@@ -87,6 +90,29 @@ async def test_a_destination_that_rules_do_not_allow_is_refused_before_anything_
     await house.do(BLIND)
     assert house.ended == ("refused", "not_allowed")
     assert house.dialler.dialled == []
+
+
+async def test_a_transfer_that_is_asked_for_twice_has_its_first_answer_even_after_it_has_failed() -> (
+    None
+):
+    house = House(trunk="closed")
+    await settle()
+
+    def unused(*_: Any) -> Any:
+        raise AssertionError("nobody listens here")
+
+    desk = DeskGateway(house.board, unused, unused, house.transfers)
+    asked = partial(desk.transfer, house.state.id, "ann", "+15550123", "blind", "")
+    first = await asked("key1")
+    await settle()
+    house.dialler.last.fails("busy", 486)
+    await settle()
+    house.dialler.refused = "not_allowed"
+    assert await asked("key1") == first
+    with pytest.raises(RequestError):
+        await asked("key2")
+    assert len(house.dialler.dialled) == 1
+    await house.end()
 
 
 async def test_whoever_is_rung_sees_the_caller(house: House) -> None:
