@@ -89,9 +89,8 @@ class WorkerStream(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if isinstance(transport, asyncio.Transport):
             self._transport = transport
-            self.write(
-                self._first
-            )  # here, for the worker's first word is answered as soon as it is read
+            # Here, for the worker's first word is answered as soon as it is read.
+            self.write(self._first)
 
     def get_buffer(self, sizehint: int) -> bytearray:
         return self._read
