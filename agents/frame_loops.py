@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from agents.brain_wire import FRAMES_HEAD, FRAMES_MAGIC, Frames
 from telephony.compiled import compiled
-from telephony.media.handles import INDEX_MASK
 
 AUDIO_ROW_LIMIT_BYTES: Final = 60_000
 
@@ -21,12 +20,15 @@ Ints = NDArray[np.int64]
 Octets = NDArray[np.uint8]
 
 
-@compiled("i8(i8[:], i8[:,::1], i8, i8[::1])")
-def pick(taps: Ints, routes: Ints, worker: int, picked: Ints) -> int:
-    """Writes the places in `taps` that `routes` (slot -> tap, worker) gives to this worker. Result: how many."""
+@compiled("i8(i8[:], i8[:,::1], i8, i8, i8[::1])")
+def pick(taps: Ints, routes: Ints, index_mask: int, worker: int, picked: Ints) -> int:
+    """Writes the places in `taps` that `routes` (slot -> tap, worker) gives to this worker. Result: how many.
+
+    `index_mask`: the bits of a tap that are its slot.
+    """
     count = 0
     for at in range(len(taps)):
-        slot = taps[at] & INDEX_MASK
+        slot = taps[at] & index_mask
         if slot < len(routes) and routes[slot, 0] == taps[at] and routes[slot, 1] == worker:
             picked[count] = at
             count += 1

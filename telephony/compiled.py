@@ -21,9 +21,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def compiled(*signatures: str | Signature) -> Callable[[Function], Function]:
     """A decorator; `signatures` in numba's words: `"i8(u1[:,::1], i8[::1])"`, a result and its arguments, or its types.
 
-    Without a signature: for a function that only compiled ones of the same module call (a change in another module
-    would not compile its callers again). Raises, when the module is imported: numba's TypingError for code that does
-    not fit the signature.
+    Without a signature: for a function that only compiled ones of the same module call. A change of a function or a
+    constant in another module would not compile those who use it again: constants are arguments or stand beside. Raises,
+    when the module is imported: numba's TypingError for code that does not fit the signature.
     """
     given = list(signatures) or None
 

@@ -10,7 +10,7 @@ from numba import b1, f8, from_dtype, i2, i8, types, u2
 from numpy.typing import NDArray
 
 from telephony.compiled import compiled
-from telephony.media.voice_detector import NO_DETECTOR, VOICE, process
+from telephony.media.voice_detector import process
 
 NONE: Final = -1
 GAP: Final = 0
@@ -18,6 +18,8 @@ STARTED: Final = 1
 STOPPED: Final = 2
 """Kinds of events."""
 
+NO_DETECTOR: Final = 0
+"""In place of a detector's address."""
 MIN_LEVEL_DBFS: Final = -48.0
 ABOVE_FLOOR_DB: Final = 6.0
 QUIET_FRAMES: Final = 4
@@ -31,6 +33,7 @@ NO_FRAMES: Final = 0.16
 """A sender that suppresses silence sends nothing at the end of speech; jitter makes shorter holes than this."""
 UNGUARDED: Final = -1
 FLOOR_CEILING: Final = -20.0
+_VOICE: Final = 1
 _GAP_FRAMES: Final = 3
 _DIGITAL_SILENCE_DBFS: Final = -70.0
 _FLOOR_BOTTOM: Final = -80.0
@@ -109,7 +112,7 @@ def _voice(it: State, frame: Samples, level: np.float32) -> bool:
     if level <= _DIGITAL_SILENCE_DBFS or it["detector"] == NO_DETECTOR:
         return False
     samples = len(frame)
-    return bool(process(int(it["detector"]), samples * 50, frame.ctypes, samples) == VOICE)
+    return bool(process(int(it["detector"]), samples * 50, frame.ctypes, samples) == _VOICE)
 
 
 @compiled()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,14 +34,10 @@ class AudioTap(Protocol):
         """Called in the plane's thread, at most once per rate and sub-tick. Must not block or raise."""
 
 
-TRUNCATED: Final = -1
-"""Size of a datagram that is longer than a row."""
-
-
 class Arrivals:
     """Columns for the datagrams of one sub-tick; row i is one datagram.
 
-    `data` (rows, 1536) uint8, `size` (rows,) int32 (-1: truncated), `port` (rows,) int64 index of the local port,
+    `data` (rows, 1536) uint8, `size` (rows,) int32 (`TRUNCATED` of `receive_loops`: longer than a row), `port` (rows,) int64 index of the local port,
     `address` (rows,) uint64 (IPv4) and `source_port` (rows,) uint16 of the sender, both in host order.
     """
 

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telephony.compiled import compiled
-from telephony.media.ports import TRUNCATED
 
+TRUNCATED: Final = -1
+"""Size of a datagram that is longer than a row."""
 _FREE: Final = -1
 _HEADER: Final = 12
 _SAMPLES: Final = 160

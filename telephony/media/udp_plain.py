@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telephony.media.addresses import AddressBook, is_v6
-from telephony.media.ports import TRUNCATED, Arrivals
+from telephony.media.ports import Arrivals
+from telephony.media.receive_loops import TRUNCATED
 from telephony.media.sockets import RtcpSockets, bind_pairs
 
 ROWS_PER_PORT: Final = 256

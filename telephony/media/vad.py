@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from telephony.media.hearing_loops import SILENCE_DBFS, STATE, UNGUARDED
-from telephony.media.voice_detector import NO_DETECTOR, new_detector
+from telephony.media.hearing_loops import NO_DETECTOR, SILENCE_DBFS, STATE, UNGUARDED
+from telephony.media.voice_detector import new_detector
 
 _START_FLOOR: Final = -60.0
 

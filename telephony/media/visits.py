@@ -39,21 +39,22 @@ class Heard:
 
 
 @compiled()
-def _lossy(recent: NDArray[np.int64], row: int, slow: bool) -> bool:
+def _lossy(recent: NDArray[np.int64], row: int, too_few: int, slow: bool) -> bool:
     """More was lost between the visits kept than a codec bears, or it is slow besides."""
     expected = recent[2, row, _EXPECTED] - recent[0, row, _EXPECTED]
     arrived = recent[2, row, _RECEIVED] - recent[0, row, _RECEIVED]
     missing = max(expected - arrived, 0) + recent[2, row, _LATE] - recent[0, row, _LATE]
-    return expected >= TOO_FEW and (slow or missing >= _SUSPECT_LOSS * expected)
+    return expected >= too_few and (slow or missing >= _SUSPECT_LOSS * expected)
 
 
 @compiled(
-    "i8(i8, f8, b1[::1], b1[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1],"
+    "i8(i8, i8, f8, b1[::1], b1[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1],"
     " f8[::1], f8[::1], f8[::1], b1[::1], i8[::1], i8[::1], i8[:,:,::1], b1[::1], b1[::1], b1[::1],"
     " i8[::1], i8[::1])"
 )
 def visit(
     part: int,
+    too_few: int,
     now: float,
     active: Mask,
     wide: Mask,
@@ -98,7 +99,7 @@ def visit(
         recent[2, row, _RECEIVED] = received[row] - doubled
         recent[2, row, _LATE] = wide_late[row] if wide[row] else late[row]
         odd = troubled[row] or deaf[row] or unusable[row] or now - heard_at[row] > ONE_WAY_AFTER
-        odd = odd or _lossy(recent, row, slow[row])
+        odd = odd or _lossy(recent, row, too_few, slow[row])
         due = REPORT if report_due[row] <= now else 0
         due |= MEASURE if quality_due[row] <= now else 0
         due |= ASK if odd else 0
@@ -140,6 +141,7 @@ class Visits:
         slots, narrow, wide = self._slots, self._narrow, self._wide
         found = visit(
             part,
+            TOO_FEW,
             now,
             slots.active,
             slots.wide,

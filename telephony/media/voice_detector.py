@@ -15,8 +15,6 @@ import llvmlite.binding
 from numba import types
 from numba.core import config
 
-NO_DETECTOR: Final = 0
-VOICE: Final = 1
 _MODE: Final = 3
 _SYMBOL: Final = "WebRtcVad_Process"
 

@@ -44,7 +44,7 @@ def test_each_worker_gets_the_taps_that_are_routed_to_it() -> None:
     routes[:, 1] = random.integers(-1, 3, 128)
     for worker in range(3):
         picked = np.zeros(60, np.int64)
-        count = pick(taps, routes, worker, picked)
+        count = pick(taps, routes, 0xFFFFF, worker, picked)
         expected = [
             at
             for at, tap in enumerate(taps.tolist())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from telephony.media import g711, receive_loops
-from telephony.media.ports import TRUNCATED
+from telephony.media.receive_loops import TRUNCATED
 from telephony.rtp.packet import sequence_step, timestamp_step
 
 ROWS = 40

@@ -39,7 +39,7 @@ from agents.brain import (
 )
 from agents.brain_wire import Frames
 from telephony.call.ids import CallId
-from telephony.media.handles import index_of
+from telephony.media.handles import INDEX_MASK, index_of
 from telephony.media.ports import FrameBatch
 from voiceapp.adapters.brain_stream import WorkerStream
 
@@ -103,7 +103,8 @@ class _Routes:
     def pick(self, taps: NDArray[np.int64], worker: int) -> NDArray[np.int64]:
         """The places of this worker's taps."""
         picked = np.empty(len(taps), np.int64)
-        return picked[: frame_loops.pick(taps, self._table, worker, picked)]
+        count = frame_loops.pick(taps, self._table, INDEX_MASK, worker, picked)
+        return picked[:count]
 
 
 class _Line:
