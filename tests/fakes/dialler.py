@@ -25,7 +25,8 @@ class FakeDialling:
         self.session.call_id = f"{order.leg}@x"
         self.leg = DialledLeg(order.leg, FakeWire(), plane, Addresses("127.0.0.1"))
         self.leg.bind(order.call, order.media)
-        self.leg.offer(Trunk(name=self.trunk) if order.purpose != "person" else None)
+        trunk = Trunk(name=self.trunk) if order.purpose != "person" else None
+        self.leg.offer(trunk, towards="127.0.0.1")
         self.leg.invited(self.session)
         self.cancelled = 0
 

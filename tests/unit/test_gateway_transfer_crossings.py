@@ -124,7 +124,7 @@ async def test_a_target_that_the_callers_trunk_does_not_know_is_bridged(house: H
     await house.do(ATTENDED)
     leg = house.dialler.last.leg
     assert isinstance(leg, DialledLeg)
-    leg.offer(Trunk(name="another"))
+    leg.offer(Trunk(name="another"), towards="127.0.0.1")
     house.dialler.last.answers()
     await settle()
     await house.do(CompleteTransfer(release=True))

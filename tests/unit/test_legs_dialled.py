@@ -34,7 +34,7 @@ class Dialled:
         self.leg = DialledLeg(TARGET, self.wire, self.plane, Addresses("127.0.0.1"))
         self.leg.bind(self.calls, self.media)
         self.session = FakeSession()
-        self.offer = self.leg.offer(trunk)
+        self.offer = self.leg.offer(trunk, towards="127.0.0.1")
         self.leg.invited(self.session)
 
     def rings(self, body: bytes | None, fork: str = "a", status: int = 183) -> bool:
@@ -110,7 +110,7 @@ def test_an_answer_that_cannot_be_used_is_hung_up(body: bytes | None) -> None:
 def test_a_failed_attempt_is_told_and_the_next_one_keeps_the_leg() -> None:
     dialled = Dialled()
     dialled.leg.measured(503, "unavailable", 40.0)
-    second = dialled.leg.offer(Trunk(name="other", codecs=("PCMU",)))
+    second = dialled.leg.offer(Trunk(name="other", codecs=("PCMU",)), towards="127.0.0.1")
     assert b"RTP/AVP 0 " in second
     dialled.leg.invited(FakeSession())
     assert dialled.leg.answered(sdp(), 90.0)
