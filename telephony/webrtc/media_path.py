@@ -60,7 +60,7 @@ class MediaPath(Protocol):
         """SRTP goes to `arrived`; else to aiortc."""
 
     def start(self, payload_type: int, mid: str) -> None:
-        """The connection is up."""
+        """The connection is up. Raises: KeyError, RtpError, if its keys cannot be used."""
 
     def arrived(self, data: bytes, now: float) -> bool:
         """An SRTP or SRTCP datagram of the peer's; True: a report has come."""

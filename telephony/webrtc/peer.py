@@ -25,6 +25,7 @@ from aiortc import (
 )
 
 from telephony.call.ports import Scheduler, TimerHandle
+from telephony.rtp.errors import RtpError
 from telephony.webrtc.adapter import Stage, adapter
 from telephony.webrtc.certificate import current_certificate
 from telephony.webrtc.description import (
@@ -218,7 +219,12 @@ class WebRtcPeer:
             return
         self._dtls.on("statechange", self._transport_changed)
         self._ice.on("statechange", self._transport_changed)
-        self._path.start(remote.payload_type, remote.mid)
+        try:
+            self._path.start(remote.payload_type, remote.mid)
+        except (KeyError, RtpError) as error:  # an unknown SRTP profile; keys that libsrtp refuses
+            log.warning("peer_keys_refused", extra={"error": repr(error)})
+            await self._fail("no usable keys for the audio")
+            return
         self._cancel_timer("connect")
         self._guard.in_call = True
         self._peer_alive()

@@ -15,6 +15,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack
 from aiortc.rtcdtlstransport import SRTP_PROFILES, SRTPProtectionProfile
 
+from telephony.rtp.errors import RtpError
 from telephony.webrtc import adapter as adapter_module
 from telephony.webrtc.adapter import Stage, adapter, unavailable_reason
 from telephony.webrtc.certificate import SharedCertificate, current_certificate
@@ -242,6 +243,22 @@ async def test_a_call_that_never_connects_frees_everything() -> None:
 
         assert heard.reasons[-1] == "not connected in time"
         assert not peer.send_rtp(bytes(20))
+
+
+@pytest.mark.parametrize("error", [KeyError(b"SRTP_NULL"), RtpError("srtp")], ids=["key", "rtp"])
+async def test_a_call_without_usable_keys_ends_at_once_and_says_why(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_keys(dtls: object) -> None:
+        raise error
+
+    async with a_peer() as (peer, heard), a_caller(monkeypatch) as caller:
+        monkeypatch.setattr("telephony.webrtc.media_path.agreed_keys", no_keys)
+        await call(caller, peer)
+        await heard.until(lambda: peer.state is PeerState.CLOSED, seconds=5)
+
+    assert heard.states == [PeerState.CONNECTING, PeerState.CLOSED]
+    assert heard.reasons[-1] == "no usable keys for the audio"
 
 
 @pytest.mark.parametrize(
