@@ -96,23 +96,23 @@ class Media:
         return " ".join((self.kind, str(self.port), self.protocol, *self.formats))
 
     @cached_property
-    def _said(self) -> dict[str, list[str]]:
+    def _said(self) -> dict[str, tuple[str, ...]]:
         """Values of a= lines by name; flags have an empty one."""
         found: dict[str, list[str]] = {}
         for letter, value in self.lines:
             if letter == "a":
                 key, _, rest = value.partition(":")
                 found.setdefault(key, []).append(rest.strip())
-        return found
+        return {key: tuple(values) for key, values in found.items()}
 
     def attribute(self, name: str) -> str | None:
         """Value of the first a= line of that name, "" for a flag, None if absent."""
         found = self._said.get(name)
         return found[0] if found else None
 
-    def attributes(self, name: str) -> list[str]:
+    def attributes(self, name: str) -> tuple[str, ...]:
         """Values of all a= lines of that name."""
-        return self._said.get(name, [])
+        return self._said.get(name, ())
 
     def parameters_of(self, payload_type: int) -> str:
         """What a=fmtp says of a payload type."""

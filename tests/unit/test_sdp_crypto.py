@@ -61,7 +61,7 @@ def crypto_of(found: Agreed | NotAcceptable) -> Crypto:
 
 
 def lines_of(text: bytes) -> list[str]:
-    return parse(text).media[0].attributes("crypto")
+    return list(parse(text).media[0].attributes("crypto"))
 
 
 # ------------------------------------------------------------------------------- one line

@@ -31,6 +31,13 @@ def test_a_description_is_read_and_written():
     assert write(found) == TEXT.replace(b"4000/2", b"4000")
 
 
+def test_what_a_section_says_cannot_be_changed_from_outside():
+    media = parse(TEXT).media[0]
+
+    assert media.attributes("rtpmap") == ("97 opus/48000/2",)
+    assert media.attributes("absent") == ()
+
+
 def test_sdp_without_last_newline_and_with_line_feeds_only():
     expected = parse(b"v=0\r\ns=-\r\nm=audio 4000 RTP/AVP 0\r\n")
 
