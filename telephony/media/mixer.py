@@ -94,21 +94,13 @@ class Floor:
 
     def mix(self, first: int, end: int) -> None:
         """What destinations `first` to before `end` hear now stands in row `direct` of their rate's frames."""
-        for destination in self._mixed:
+        for destination, (sources, gains) in self._mixed.items():
             if first <= destination < end:
-                self._mix(destination)
-
-    def _mix(self, destination: int) -> None:
-        sources, gains = self._mixed[destination]
-        table = self.wide_frames if self.wide[destination] else self.narrow_frames
-        sum_frames(table, sources, gains, self.silence + 1 + destination)
+                table = self.wide_frames if self.wide[destination] else self.narrow_frames
+                sum_frames(table, sources, gains, self.silence + 1 + destination)
 
     def heard(self, destinations: Rows, *, wide: bool) -> NDArray[np.int16]:
-        """(n, 160 or 320) int16, what each destination, of that native rate, hears now."""
-        if self._mixed:
-            for destination in destinations.tolist():
-                if destination in self._mixed:
-                    self._mix(destination)
+        """(n, 160 or 320) int16, what each destination, of that native rate, hears now; `mix` comes first."""
         return (self.wide_frames if wide else self.narrow_frames)[self.direct[destinations]]
 
 

@@ -19,7 +19,7 @@ from telephony.media.meters import Meters
 from telephony.media.mixer import Floor
 from telephony.media.ordered import OrderedDecoder, place_together
 from telephony.media.parameters import MediaCodec
-from telephony.media.slots import rows_of_quarter
+from telephony.media.slots import bounds_of_quarter, rows_of_quarter
 from telephony.rtp.errors import RtpError
 from telephony.rtp.jitter_buffer import JitterBuffers
 from telephony.rtp.packet import RtpPacket, build_packet, parse_packet, sequence_step
@@ -172,6 +172,8 @@ class PacketLegs:
         rows = rows_of_quarter(self.active, quarter)
         if not len(rows):
             return
+        first, end = bounds_of_quarter(len(self.active), quarter)
+        self._floor.mix(first + self._first, end + self._first)
         frames = self._floor.heard(rows + self._first, wide=True)
         self._meters.sent(rows + self._first, frames)
         for at, row in enumerate(rows.tolist()):

@@ -5,6 +5,7 @@ import pytest
 
 from telephony.media.commands import Enqueue, Flush, Remove, Route
 from telephony.media.handles import SlotHandle
+from telephony.media.mixer import Floor
 from telephony.media.parameters import RtpParameters
 from tests.unit.media_line import Line, Phone, noise, silence, through_ulaw
 
@@ -156,3 +157,12 @@ def test_phone_that_stopped_sending_and_goes_on_where_it_was_is_heard_again():
     line.step(4 * 50)
     both(line, phone, other, noise(10), silence(10))
     assert len(np.flatnonzero(other.heard()[-160 * 5 :])) > 600
+
+
+def test_a_mix_is_summed_once_and_then_looked_up():
+    floor = Floor(4, 2)
+    floor.route(1, ((2, 1.0), (3, 0.5)))
+    floor.narrow_frames[2:4] = 1000
+    floor.mix(0, 2)
+    floor.narrow_frames[2:4] = 3000
+    assert set(floor.heard(np.array([1]), wide=False).flatten().tolist()) == {1500}
