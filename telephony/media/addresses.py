@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from ipaddress import IPv6Network
 from typing import Final
 
-RESERVED: Final = 0xF000_0000
-"""The first number that stands for an IPv6 address."""
+from telephony.media.receive_loops import RESERVED
+
 _NUMBERS: Final = 1 << 28
 STRANGERS: Final = 8192
 """Addresses of a generation; two are kept, besides those in use."""

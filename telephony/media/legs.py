@@ -11,13 +11,14 @@ from typing import Final
 
 import numpy as np
 
-from telephony.media.addresses import RESERVED, AddressBook, is_v6
+from telephony.media.addresses import AddressBook, is_v6
 from telephony.media.counters import Counters
 from telephony.media.handles import SlotHandle
 from telephony.media.intake import Intake
 from telephony.media.leg import Leg, latch_rule
 from telephony.media.notices import Digit, Latched, Notice
 from telephony.media.parameters import RtpParameters
+from telephony.media.receive_loops import RESERVED
 from telephony.media.registry import PortLedger
 from telephony.media.slots import NOT_ACCEPTED, RtpSlots
 from telephony.rtp.latch import Latch, Source

@@ -11,6 +11,8 @@ from telephony.compiled import compiled
 
 TRUNCATED: Final = -1
 """Size of a datagram that is longer than a row."""
+RESERVED: Final = 0xF000_0000
+"""The first number that stands for an IPv6 address: see `addresses`."""
 _FREE: Final = -1
 _HEADER: Final = 12
 _SAMPLES: Final = 160
@@ -194,7 +196,7 @@ def columns(
     """What `recvmmsg` says of each datagram, into the last four columns; makes its headers ready for the next call.
 
     `messages` (n, 16) are `struct mmsghdr`, `names` (n, 16) `struct sockaddr_in`. The rows up to before `ends[p]`
-    came to the port of index `ports[p]`.
+    came to the port of index `ports[p]`. Whoever writes from 240.0.0.0/4 has address 0.
     """
     i = 0
     for part in range(parts):
@@ -205,7 +207,8 @@ def columns(
             port[i] = ports[part]
             source_port[i] = np.uint16(names[i, 2]) << 8 | np.uint16(names[i, 3])
             host = np.int64(names[i, 4]) << 24 | np.int64(names[i, 5]) << 16
-            address[i] = np.uint64(host | np.int64(names[i, 6]) << 8 | np.int64(names[i, 7]))
+            host |= np.int64(names[i, 6]) << 8 | np.int64(names[i, 7])
+            address[i] = np.uint64(host if host < RESERVED else 0)
             i += 1
 
 

@@ -6,10 +6,11 @@ from ipaddress import IPv4Network, IPv6Network
 
 import pytest
 
-from telephony.media.addresses import RESERVED, AddressBook
+from telephony.media.addresses import AddressBook
 from telephony.media.commands import ChangeRtp, Remove, Route, StartRtp
 from telephony.media.notices import Latched
 from telephony.media.parameters import RtpParameters
+from telephony.media.receive_loops import RESERVED
 from telephony.media.registry import PortLedger
 from tests.unit.media_line import PHONE, Line, Phone, noise, silence, through_ulaw
 

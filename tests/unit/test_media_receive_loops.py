@@ -182,6 +182,18 @@ def test_columns_are_read_from_the_kernels_headers():
     assert messages[:4, 2].tolist() == [16] * 4
 
 
+@pytest.mark.parametrize(
+    ("first", "address"), [(0xEF, 0xEF01_0203), (0xF0, 0), (0xFF, 0), (127, 0x7F01_0203)]
+)
+def test_a_source_in_the_range_that_stands_for_ipv6_is_nobody(first: int, address: int):
+    messages, names = np.zeros((1, 16), np.uint32), np.zeros((1, 16), np.uint8)
+    names[:, 2:8] = [255, 254, first, 1, 2, 3]
+    size, port, source_port = np.zeros(1, np.int32), np.zeros(1, np.int64), np.zeros(1, np.uint16)
+    got, one = np.full(1, 7, np.uint64), np.ones(1, np.int64)
+    receive_loops.columns(1, messages, names, one, one, size, port, got, source_port)
+    assert got.tolist() == [address]
+
+
 def test_a_report_is_of_the_latched_leg_with_its_ssrc_port_and_address():
     draw = np.random.default_rng(11)
     active, keys = draw.random(200) < 0.8, draw.integers(0, 3, 200).astype(np.uint64)
