@@ -58,7 +58,6 @@ def latch_rule(parameters: RtpParameters, signalled: Source, addresses: AddressB
     # A key may be pressed before anything is said, and a silent phone may send comfort noise alone.
     beside = (parameters.dtmf_payload_type, parameters.comfort_noise_payload_type)
     accepted.update(number for number in beside if number is not None)
-    accepted |= {number for number in (parameters.dtmf_payload_type,) if number is not None}
     ptime = max(parameters.ptime_ms, 20) / 1000
     further = partial(addresses.lies_in, networks=sixth) if sixth else None
     return LatchRule(signalled, networks, frozenset(accepted), ptime, further)

@@ -61,8 +61,7 @@ class Voices:
         self.talking = np.zeros(rows, np.bool_)
         self.paused = np.zeros(rows, np.bool_)
         self.samples = np.zeros(rows, np.int64)
-        # One more than there are voices: the last never sounds, for who has none.
-        self.last_sound = np.full(rows + 1, -np.inf)
+        self.last_sound = np.full(rows, -np.inf)
         self._stage = np.zeros((rows, STAGE_FRAMES * _MAX_FRAME), np.int16)
         self._staged = np.zeros(rows, np.int64)
         self._at = np.zeros(rows, np.int64)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from telephony.media.coder import Coder, needs_coder
 from telephony.media.g711 import LAW_NUMBER
 from telephony.media.parameters import MediaCodec, RtpParameters
-from telephony.rtp.srtp import TRAILER_OCTETS, SrtpSession
+from telephony.rtp.srtp import SrtpSession
 from telephony.sdp.crypto import Crypto
 
 Rows = NDArray[np.int64]
@@ -18,7 +18,7 @@ Rows = NDArray[np.int64]
 FRAME_SAMPLES: Final = 160
 PACKET_BYTES: Final = 172
 ROW_BYTES: Final = 256
-MAX_SENT_BYTES: Final = ROW_BYTES - TRAILER_OCTETS
+"""Of a packet that is sent, with room for what SRTP adds."""
 CODED: Final = 2
 """In `RtpSlots.laws`, beside the numbers of the two laws: the leg's coder decodes it."""
 NOT_ACCEPTED: Final = 3
@@ -52,7 +52,6 @@ class RtpSlots:
         self.heard_at = np.zeros(rows)
         self.received = np.zeros(rows, np.int64)
         self.first_extended = np.zeros(rows, np.int64)
-        self.extended = np.zeros(rows, np.int64)
         self.transit = np.zeros(rows)
         self.jitter = np.zeros(rows)
         self.unusable = np.zeros(rows, np.int64)

@@ -40,7 +40,7 @@ def voices(seed: int) -> dict[str, Any]:
         "sent": random.integers(0, 1 << 40, VOICES),
         "gain": random.choice([0.0, 0.178, 1.0, 2.5], VOICES).astype(np.float32),
         "goal": random.choice([0.178, 1.0, 2.5], VOICES).astype(np.float32),
-        "last_sound": np.full(VOICES + 1, -np.inf),
+        "last_sound": np.full(VOICES, -np.inf),
         "stage": random.integers(-32768, 32768, (VOICES, 12 * 320)).astype(np.int16),
         "narrow": np.zeros((sources, 160), np.int16),
         "wide": np.zeros((sources, 320), np.int16),
