@@ -209,9 +209,7 @@ def rtp_parameters(agreed: Agreed, policy: LegPolicy, source: str) -> RtpParamet
     )
     if agreed.remote_address not in _NOWHERE:
         return parameters
-    if is_v6(source) is not is_v6(agreed.remote_address):  # the slot's port cannot send there
-        return replace(parameters, sending=False, remote=(agreed.remote_address, 0))
-    return replace(parameters, sending=False, remote=(source, _DISCARD))
+    return replace(parameters, sending=False, remote=(agreed.remote_address, 0), remote_rtcp=None)
 
 
 def is_held(agreed: Agreed) -> bool:
