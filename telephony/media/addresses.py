@@ -89,7 +89,7 @@ class AddressBook:
         while True:
             number = RESERVED + self._next
             self._next = (self._next + 1) % _NUMBERS
-            # Numbers are not used again before all were: one that was forgotten means nobody, never somebody else.
+            # None is used again before all others were: one that was just forgotten means nobody, not somebody else.
             if number not in self._octets and number not in self._older_octets:
                 return number
 

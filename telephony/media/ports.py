@@ -37,8 +37,9 @@ class AudioTap(Protocol):
 class Arrivals:
     """Columns for the datagrams of one sub-tick; row i is one datagram.
 
-    `data` (rows, 1536) uint8, `size` (rows,) int32 (`TRUNCATED` of `receive_loops`: longer than a row), `port` (rows,) int64 index of the local port,
-    `address` (rows,) uint64 (IPv4) and `source_port` (rows,) uint16 of the sender, both in host order.
+    `data` (rows, 1536) uint8, `size` (rows,) int32 (`receive_loops.TRUNCATED`: longer than a row), `port` (rows,)
+    int64 index of the local port, `address` (rows,) uint64 and `source_port` (rows,) uint16 of the sender, both in host
+    order; of IPv6, `address` is a number of `AddressBook`, and 0 is an address that is never answered.
     """
 
     ROW_BYTES = 1536
@@ -63,7 +64,10 @@ class Datagrams(Protocol):
         """Index of the first port of IPv6, whose addresses are numbers of `AddressBook`; those before are of IPv4."""
 
     def receive(self, into: Arrivals) -> int:
-        """Rows filled: all RTP that waits, at most 1,024 of one port, of IPv6 at most 256. Never blocks."""
+        """Rows filled: RTP that waits. Never blocks.
+
+        Of a flood: at most 1,024 of one port; without `recvmmsg`, as all of IPv6, 256 of one port and 1,024 together.
+        """
 
     def receive_rtcp(self) -> list[tuple[int, bytes, int, int]]:
         """(port index, datagram, address, source port) from the ports of RTCP; a bounded number."""

@@ -42,7 +42,7 @@ class _Account:
 
 
 class Reports:
-    """All RTP legs; each is visited once a second, spread over the sub-ticks."""
+    """All RTP legs; each is visited once a second, one part each 20 ms, in the third sub-tick."""
 
     def __init__(
         self,
