@@ -234,6 +234,7 @@ class MediaNode:
                 "prioritised": self._plane.prioritised,
                 "late_p99_ms": round(stats.late_p99_ms, 2),
                 "overruns": stats.counters.overruns,
+                "unsent": stats.counters.unsent,
             },
             "browser_calls": unavailable_reason() or "ok",
             "log": self._parts.log.trouble or "ok",

@@ -13,8 +13,7 @@
     plane.alive, plane.prioritised, plane.stats(), plane.stop()
 
 Fast path: G.711 on narrow slots, compiled loops over arrays (`receiver`, `sender`). Objects per leg only for those that
-need them: G.722 and Opus (`coder`, `ordered`), SRTP (`telephony.rtp.srtp`), what is rare (`legs`, `intake`). IPv6:
-`joined`, `addresses`.
+need them: G.722, Opus (`coder`, `ordered`), SRTP (`telephony.rtp`), the rare (`legs`, `intake`). IPv6: `joined`.
 Tests: `MediaPlane(settings, datagrams=MemoryDatagrams(...))` and `plane.step(now) -> list[Notice]` per 5 ms, no thread.
 The process's main calls `sys.setswitchinterval(0.0005)`; the plane does not.
 Handles `handles`, commands `commands`, notices `notices`, `RtpParameters`, `MediaSettings` `parameters`, `AudioTap`,

@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Counters:
-    """Totals since start. `malformed` by kind; `strays` are datagrams of unknown sources, never heard."""
+    """Totals since start. `malformed` by kind; `strays` are datagrams of unknown sources, never heard.
+
+    `unsent`: RTP that the sockets did not take.
+    """
 
     received: int = 0
     sent: int = 0
+    unsent: int = 0
     strays: int = 0
     truncated: int = 0
     over_limit: int = 0

@@ -38,27 +38,28 @@ class JoinedDatagrams:
         ports: NDArray[np.int64],
         addresses: NDArray[np.uint32],
         remote_ports: NDArray[np.uint16],
-    ) -> None:
-        cut = len(ports)
+    ) -> int:
+        cut, dropped = len(ports), 0
         if cut and ports[-1] >= self.first_v6:
             cut = int(np.searchsorted(ports, self.first_v6))
             later = slice(cut, None)
-            self._sixth.send_rows(
+            dropped = self._sixth.send_rows(
                 packets, sizes, rows[later], ports[later] - self.first_v6,
                 addresses[later], remote_ports[later],
             )  # fmt: skip
         if cut:
-            self._fourth.send_rows(
+            dropped += self._fourth.send_rows(
                 packets, sizes, rows[:cut], ports[:cut], addresses[:cut], remote_ports[:cut]
             )
+        return dropped
 
     def send_one(
         self, port: int, packet: bytes, address: int, remote_port: int, *, rtcp: bool
-    ) -> None:
+    ) -> bool:
         if port < self.first_v6:
-            self._fourth.send_one(port, packet, address, remote_port, rtcp=rtcp)
-        else:
-            self._sixth.send_one(port - self.first_v6, packet, address, remote_port, rtcp=rtcp)
+            return self._fourth.send_one(port, packet, address, remote_port, rtcp=rtcp)
+        port -= self.first_v6
+        return self._sixth.send_one(port, packet, address, remote_port, rtcp=rtcp)
 
     def close(self) -> None:
         self._fourth.close()

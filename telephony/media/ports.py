@@ -80,14 +80,16 @@ class Datagrams(Protocol):
         ports: NDArray[np.int64],
         addresses: NDArray[np.uint32],
         remote_ports: NDArray[np.uint16],
-    ) -> None:
+    ) -> int:
         """Sends the first `sizes[row]` octets of `packets[row]` for each of `rows`, which are sorted by `ports`.
 
-        A full buffer drops the rest.
+        A full buffer drops the rest. Result: how many were dropped.
         """
 
     def send_one(
         self, port: int, packet: bytes, address: int, remote_port: int, *, rtcp: bool
-    ) -> None: ...
+    ) -> bool:
+        """False: RTP that was dropped. RTCP is lost silently."""
+        ...
 
     def close(self) -> None: ...

@@ -96,7 +96,7 @@ class Sender:
         slots = self._slots
         rows = self._rows[:count]
         sizes = self._protect(rows) if slots.srtp else slots.size
-        self._datagrams.send_rows(
+        dropped = self._datagrams.send_rows(
             slots.packets,
             sizes,
             rows,
@@ -104,7 +104,8 @@ class Sender:
             self._addresses[:count],
             self._remote_ports[:count],
         )
-        self._counters.sent += count
+        self._counters.sent += count - dropped
+        self._counters.unsent += dropped
 
     def _protect(self, rows: Rows) -> NDArray[np.int64]:
         """In place; the sizes that result. A packet that cannot be protected is sent empty: never in clear."""
@@ -134,6 +135,8 @@ class Sender:
             data = build_packet(packet)
             if slots.secure[row]:
                 data = slots.srtp[row].protect(data)
-            self._datagrams.send_one(int(slots.port[row]), data, address, remote_port, rtcp=False)
+            port = int(slots.port[row])
+            if not self._datagrams.send_one(port, data, address, remote_port, rtcp=False):
+                self._counters.unsent += 1
             slots.sequence[row] += 1
         return True

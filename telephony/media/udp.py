@@ -80,7 +80,6 @@ class MmsgDatagrams:
         self._rtcp = RtcpSockets([pair.rtcp for pair in pairs], AddressBook())
         self.local_ports = tuple(sock.getsockname()[1] for sock in self._sockets)
         self.first_v6 = len(pairs)
-        self.dropped_sends = 0
         self._fds = [sock.fileno() for sock in self._sockets]
         self._index = {fd: i for i, fd in enumerate(self._fds)}
         self._poll = select.epoll()
@@ -153,11 +152,11 @@ class MmsgDatagrams:
         ports: NDArray[np.int64],
         addresses: NDArray[np.uint32],
         remote_ports: NDArray[np.uint16],
-    ) -> None:
+    ) -> int:
         if packets is not self._packets:
             # Asking an array for its address costs as much as some packets.
             self._packets, self._packets_at = packets, packets.ctypes.data
-        out = self._out
+        out, dropped = self._out, 0
         for start in range(0, len(rows), ROWS_PER_PORT):
             part = slice(start, start + ROWS_PER_PORT)
             runs = send_loops.fill_messages(
@@ -168,10 +167,12 @@ class MmsgDatagrams:
             first = 0
             ends = self._ends[:runs].tolist()
             for port, end in zip(self._parts[:runs].tolist(), ends, strict=True):
-                self._send(self._fds[port], first, end)
+                dropped += self._send(self._fds[port], first, end)
                 first = end
+        return dropped
 
-    def _send(self, fd: int, first: int, end: int) -> None:
+    def _send(self, fd: int, first: int, end: int) -> int:
+        dropped = 0
         while first < end:
             address = self._out.first_message + first * _MESSAGE_BYTES
             sent = self._sendmmsg(fd, address, end - first, socket.MSG_DONTWAIT)
@@ -179,22 +180,23 @@ class MmsgDatagrams:
                 first += sent
                 continue
             if ctypes.get_errno() in _FULL:
-                self.dropped_sends += end - first
-                return
+                return dropped + end - first
             # The first of the rest cannot be sent (no route, filtered): the others can.
-            self.dropped_sends += 1
+            dropped += 1
             first += 1
+        return dropped
 
     def send_one(
         self, port: int, packet: bytes, address: int, remote_port: int, *, rtcp: bool
-    ) -> None:
+    ) -> bool:
         if rtcp:
             self._rtcp.send(port, packet, address, remote_port)
-            return
+            return True
         try:
             self._sockets[port].sendto(packet, (_dotted(address), remote_port))
         except OSError:
-            self.dropped_sends += 1
+            return False
+        return True
 
     def close(self) -> None:
         self._poll.close()

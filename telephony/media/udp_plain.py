@@ -34,7 +34,6 @@ class PlainDatagrams:
         self._rtcp = RtcpSockets([pair.rtcp for pair in pairs], self._addresses)
         self.local_ports = tuple(sock.getsockname()[1] for sock in self._sockets)
         self.first_v6 = 0 if is_v6(bind_address) else len(pairs)
-        self.dropped_sends = 0
         self._turn = 0
         self._index = {sock.fileno(): index for index, sock in enumerate(self._sockets)}
         # Asks for 16 ports in 0.4 us where there is epoll, in 2.5 us where there is not.
@@ -81,24 +80,27 @@ class PlainDatagrams:
         ports: NDArray[np.int64],
         addresses: NDArray[np.uint32],
         remote_ports: NDArray[np.uint16],
-    ) -> None:
+    ) -> int:
+        dropped = 0
         columns = zip(
             rows.tolist(), ports.tolist(), addresses.tolist(), remote_ports.tolist(), strict=True
         )
         for row, port, address, remote_port in columns:
             packet = packets[row, : sizes[row]].tobytes()
-            self.send_one(port, packet, address, remote_port, rtcp=False)
+            dropped += not self.send_one(port, packet, address, remote_port, rtcp=False)
+        return dropped
 
     def send_one(
         self, port: int, packet: bytes, address: int, remote_port: int, *, rtcp: bool
-    ) -> None:
+    ) -> bool:
         if rtcp:
             self._rtcp.send(port, packet, address, remote_port)
-            return
+            return True
         try:
             self._sockets[port].sendto(packet, (self._addresses.host(address), remote_port))
         except OSError:
-            self.dropped_sends += 1
+            return False
+        return True
 
     def close(self) -> None:
         if hasattr(self._poll, "close"):

@@ -90,8 +90,23 @@ def test_row_that_cannot_be_sent_holds_back_no_other(pool: Datagrams, peer: sock
     addresses = np.array([LOOPBACK_NUMBER, LOOPBACK_NUMBER], np.uint32)
     remote_ports = np.array([0, peer.getsockname()[1]], np.uint16)
     rows, sizes = np.array([0, 1]), np.full(2, 172)
-    pool.send_rows(packets, sizes, rows, np.array([0, 0]), addresses, remote_ports)
+    dropped = pool.send_rows(packets, sizes, rows, np.array([0, 0]), addresses, remote_ports)
     assert len(peer.recv(2000)) == 172
+    assert dropped == 1
+
+
+def test_a_packet_that_cannot_be_sent_is_told(pool: Datagrams, peer: socket.socket):
+    assert pool.send_one(0, b"audio", LOOPBACK_NUMBER, peer.getsockname()[1], rtcp=False)
+    assert not pool.send_one(0, b"audio", LOOPBACK_NUMBER, 0, rtcp=False)
+
+
+def test_what_could_not_be_sent_is_counted_over_both_families(
+    both: Datagrams, addresses: AddressBook
+):
+    hosts = np.array([addresses.number(host) for host in (LOOPBACK, SIXTH, SIXTH)], np.uint32)
+    packets, rows, ports = np.zeros((3, 172), np.uint8), np.arange(3), np.array([0, 2, 3])
+    dropped = both.send_rows(packets, np.full(3, 172), rows, ports, hosts, np.zeros(3, np.uint16))
+    assert dropped == 3
 
 
 def test_reports_come_and_go_by_the_port_above(pool: Datagrams, peer: socket.socket):

@@ -33,6 +33,7 @@ class MemoryDatagrams:
         self._rtcp: deque[tuple[int, bytes, tuple[str, int]]] = deque()
         self.sent: list[Sent] = []
         self.closed = False
+        self.refusing = False
 
     @property
     def local_ports(self) -> tuple[int, ...]:
@@ -71,8 +72,8 @@ class MemoryDatagrams:
         ports: NDArray[np.int64],
         addresses: NDArray[np.uint32],
         remote_ports: NDArray[np.uint16],
-    ) -> None:
-        for at, row in enumerate(rows.tolist()):
+    ) -> int:
+        left = [
             self.send_one(
                 int(ports[at]),
                 packets[row, : sizes[row]].tobytes(),
@@ -80,12 +81,18 @@ class MemoryDatagrams:
                 int(remote_ports[at]),
                 rtcp=False,
             )
+            for at, row in enumerate(rows.tolist())
+        ]
+        return left.count(False)
 
     def send_one(
         self, port: int, packet: bytes, address: int, remote_port: int, *, rtcp: bool
-    ) -> None:
+    ) -> bool:
+        if self.refusing:
+            return False
         remote = (self.addresses.host(address), remote_port)
         self.sent.append(Sent(self._ports[port], remote, packet, rtcp))
+        return True
 
     def close(self) -> None:
         self.closed = True

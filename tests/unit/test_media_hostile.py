@@ -105,3 +105,13 @@ def test_failing_tap_loses_its_frames_and_ends_nothing(caplog: pytest.LogCapture
     line.talk(phone, silence(3))
     assert line.plane.stats().counters.handler_errors == 3
     assert len(line.tap.of(slot)) == heard + 3 * 160
+
+
+def test_what_the_network_does_not_take_is_counted_apart():
+    line = Line()
+    line.latched()
+    counters = line.plane.stats().counters
+    sent = counters.sent
+    line.datagrams.refusing = True
+    line.step(40)
+    assert (counters.sent, counters.unsent) == (sent, 10)
