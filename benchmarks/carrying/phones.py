@@ -84,6 +84,7 @@ class Phones:
         spoken = (4000 * buzz * (1 + 0.4 * np.sin(2 * np.pi * 4 * t)) / 3).astype(np.int16)
         both = np.concatenate((spoken, np.zeros(int(silence_s * 8000), np.int16)))
         self.frames = g711.encode(both, g711.ULAW).reshape(-1, 160)
+        self._index()
 
     def connect(self, plane_ports: list[int]) -> None:
         """All phones at once."""

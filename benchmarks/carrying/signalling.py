@@ -64,7 +64,7 @@ class Signalling:
         """One more call; its audio has the socket of its number."""
         number = len(self.dialled)
         port = self._media_ports[number % PHONE_SOCKETS]
-        offer = offer_answer.offer(Capabilities(LOOPBACK, port))
+        offer = offer_answer.offer(Capabilities(LOOPBACK, port, local=True))
         host, sip_port = self._target
         now = time.monotonic()
         session = self._engine.invite(
@@ -104,8 +104,9 @@ class Signalling:
                 call = self._by_session[event.session]
                 call.setup_s = now - call.sent_at
                 agreed = offer_answer.accept_answer(call.offer, event.sdp)
-                if isinstance(agreed, Agreed):
-                    self._on_media(call.number, agreed.remote_port)
+                if not isinstance(agreed, Agreed):
+                    raise RuntimeError(f"the answer has no audio for us: {agreed}")
+                self._on_media(call.number, agreed.remote_port)
             elif isinstance(event, Terminated):
                 call = self._by_session[event.session]
                 call.over, call.status = True, event.cause.status
