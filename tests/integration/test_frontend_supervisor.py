@@ -15,6 +15,7 @@ from frontend.consumers.supervisor import SupervisorSocket
 from frontend.listening import end_unentitled_listening
 from telephony.call.events import BargedIn, CallEnded
 from telephony.call.ids import UtteranceId
+from telephony.call.ports import BusMessage
 from tests.fakes.desk_page import ALL, HOST, Page, page_again, page_of, session_of
 from tests.fakes.fake_node import FakeBus, FakeNode
 
@@ -279,14 +280,15 @@ async def test_a_page_is_told_when_the_board_does_not_follow_the_calls(
 ) -> None:
     page = await page_of(*ALL)
     await page.open()
-    monkeypatch.setattr(hub, "TICK_S", 0.05)
+    monkeypatch.setattr(hub, "STANDS_S", 0.01)
 
-    async def look(calls: hub.Hub) -> None:
+    def take(calls: hub.Hub, message: BusMessage) -> None:
         raise ValueError("no fault of a database")
 
-    monkeypatch.setattr(hub, "end_unentitled_listening", look)
-    assert (await page.until("live"))["live"] is False
-    monkeypatch.setattr(hub, "end_unentitled_listening", end_unentitled_listening)
+    with monkeypatch.context() as broken:
+        broken.setattr(hub.Hub, "_take", take)
+        node.begin("c2")
+        assert (await page.until("live"))["live"] is False
     assert (await page.until("live"))["live"] is True
 
 
