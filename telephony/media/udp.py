@@ -94,6 +94,7 @@ class MmsgDatagrams:
         ]  # fmt: skip
         self._sendmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int]
         self._in: _Rows | None = None
+        self._into: Arrivals | None = None
         # Of the ports in the order in which they were read: where the rows of each end, and its index.
         self._ends = np.zeros(len(pairs), np.int64)
         self._parts = np.zeros(len(pairs), np.int64)
@@ -106,7 +107,7 @@ class MmsgDatagrams:
         readable = self._poll.poll(0)
         if not readable:
             return 0
-        rows = self._in or self._bind_buffers(into)
+        rows = self._in if self._in is not None and into is self._into else self._bind_buffers(into)
         self._turn += 1
         filled = parts = 0
         # Another port is first each time, so that a flood on one cannot starve those after it.
@@ -135,6 +136,8 @@ class MmsgDatagrams:
         return filled
 
     def _bind_buffers(self, into: Arrivals) -> _Rows:
+        # Kept with its addresses: what the kernel writes to must not be freed.
+        self._into = into
         rows = self._in = _Rows(into.rows)
         each = np.arange(into.rows, dtype=np.uint64)
         rows.iovecs["base"] = into.data.ctypes.data + each * into.ROW_BYTES

@@ -51,6 +51,12 @@ def receive(pool: Datagrams, count: int) -> Arrivals:
     raise AssertionError("datagrams did not arrive")
 
 
+def test_rows_go_to_whichever_arrivals_are_given(pool: Datagrams, peer: socket.socket):
+    for text in (b"one", b"two"):
+        peer.sendto(text, (LOOPBACK, pool.local_ports[0]))
+        assert receive(pool, 1).data[0, :3].tobytes() == text
+
+
 def test_received_row_tells_port_source_and_size(pool: Datagrams, peer: socket.socket):
     peer.sendto(b"hello", (LOOPBACK, pool.local_ports[1]))
     arrivals = receive(pool, 1)
