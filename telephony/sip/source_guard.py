@@ -117,7 +117,10 @@ class SourceGuard:
             self._silence(Ban(unit, now + self.limits.ban_s, kind, for_faults=True))
 
     def forgive(self, source: str) -> None:
-        """A request succeeded: the challenge before it was no guess."""
+        """A request succeeded: the challenge before it was no guess. A trunk's success says nothing of its neighbours."""
+        known = self._find(source)
+        if known is None or not known.bannable:
+            return
         unit = unit_of(source)
         count, at = self._faulty.get(unit, (0.0, 0.0))
         if count:

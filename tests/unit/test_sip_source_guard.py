@@ -232,6 +232,16 @@ LINK = {
 TRUNK, PHONE, OTHER_PHONE = LINK
 
 
+def test_a_trunks_success_forgives_no_guess_of_a_phone_on_its_link():
+    guard = SourceGuard(table=LINK.get, limits=LIMITS)
+
+    for _ in range(5):
+        guard.fault(PHONE, "unauthorized", 0.0)
+        guard.forgive(TRUNK)
+
+    assert not guard.admit(PHONE, 1.0)
+
+
 def test_a_phone_with_a_wrong_password_does_not_silence_a_trunk_on_its_link():
     guard = SourceGuard(table=LINK.get, limits=LIMITS)
 
