@@ -37,22 +37,16 @@ class Participants:
 
     def on_event(self, record: Recorded, state: CallState) -> None:
         for member in self._members:
-            try:
-                member.on_event(record, state)
-            except Exception as error:  # noqa: BLE001 - no fault of an agent may end a call
-                self._fail("on_event", error)
+            self.guard("on_event", member.on_event, record, state)
 
     def on_media(self, fact: MediaFact) -> None:
         for member in self._members:
-            try:
-                member.on_media(fact)
-            except Exception as error:  # noqa: BLE001 - no fault of an agent may end a call
-                self._fail("on_media", error)
+            self.guard("on_media", member.on_media, fact)
 
-    def guard(self, name: str, work: Callable[[], None]) -> None:
+    def guard(self, name: str, work: Callable[..., None], *given: object) -> None:
         """Runs the work; what it raises becomes a failure."""
         try:
-            work()
+            work(*given)
         except Exception as error:  # noqa: BLE001 - no fault of an agent may end a call
             self._fail(name, error)
 
