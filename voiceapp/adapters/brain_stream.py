@@ -47,8 +47,9 @@ class WorkerStream(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
 
     async def connect(self, path: Path) -> None:
-        """Once. Raises: OSError if nobody listens there."""
-        await self._loop.create_unix_connection(lambda: self, str(path))
+        """Once. Raises: OSError if nobody listens there, or takes the connection in time."""
+        async with asyncio.timeout(STALLED_S):
+            await self._loop.create_unix_connection(lambda: self, str(path))
         self._heard_at = self._loop.time()
 
     async def wait_gone(self) -> bool:
@@ -113,9 +114,8 @@ class WorkerStream(asyncio.BufferedProtocol):
             self._hand_on()
 
     def _hand_on(self) -> None:
-        now = self._heard_at = (
-            self._loop.time()
-        )  # what waits was said: it is not the worker who is late
+        # What waits was said: it is not the worker who is late.
+        now = self._heard_at = self._loop.time()
         while self._arrived and not self._gone.is_set():
             try:
                 self._take(self._arrived.popleft())
