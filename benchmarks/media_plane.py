@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import json
 import multiprocessing
+import os
 import resource
 import statistics
 import sys
@@ -139,6 +140,7 @@ def measure(calls: int, seconds: float) -> dict[str, Any]:
     phones = Phones(calls)
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     arguments = (theirs, calls, list(phones.sockets.local_ports), cores[0] if apart else None)
+    os.environ.setdefault("NUMPY_MADVISE_HUGEPAGE", "0")  # as a media node has it
     process = multiprocessing.get_context("spawn").Process(target=child, args=arguments)
     process.start()
     phones.connect(ours.recv())
